@@ -1,0 +1,68 @@
+"""Enfold: the whole transformer loop on your own machine.
+
+The public names are resolved when they are first asked for (PEP 562), so that ``import enfold`` is quick
+and does not import torch. ``_HOMES`` is the whole list; names of model families (``BertModel``,
+``BertForSequenceClassification``, …) come from the registry in ``enfold.models.auto``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "enfold.errors": ["EnfoldError"],
+    "enfold.values": ["ClassPrediction", "Encoding", "Feedback", "LabelSet", "Metric", "Prediction", "Span"],
+    "enfold.data": ["read_table"],
+    "enfold.text": ["AutoTokenizer", "Tokenizer"],
+    "enfold.models": [
+        "AutoConfig",
+        "AutoModel",
+        "AutoModelForMaskedLM",
+        "AutoModelForMultipleChoice",
+        "AutoModelForNextSentencePrediction",
+        "AutoModelForPreTraining",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSequenceClassification",
+        "AutoModelForTokenClassification",
+        "PreTrainedModel",
+    ],
+    "enfold.pipelines": ["TextClassificationPipeline", "pipeline"],
+    "enfold.evaluation": ["Report", "evaluate"],
+    "enfold.training": [
+        "DataCollatorWithPadding",
+        "EarlyStoppingCallback",
+        "Trainer",
+        "TrainerCallback",
+        "TrainingArguments",
+        "get_linear_schedule_with_warmup",
+        "set_seed",
+    ],
+    "enfold.compression": ["quantise"],
+    "enfold.project": ["Project"],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    elif name[:1].isupper():
+        from enfold.models.auto import family_class
+
+        found = family_class(name)
+        if found is None:
+            raise AttributeError(f"module 'enfold' has no name {name!r}")
+        value = found
+    else:
+        raise AttributeError(f"module 'enfold' has no name {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
