@@ -9,6 +9,7 @@
      ├─ CheckpointError        a model folder that cannot be read as what it claims to be
      ├─ MissingExtra           an optional dependency is not installed (also an ImportError)
      └─ ServiceError           the server, the feedback database, a promotion that cannot be carried out
+         └─ UnknownPrediction  feedback that names a prediction which is not in the database
 
 Every message names the thing, the value and the way out.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "ServiceError",
     "SettingsError",
     "SourceError",
+    "UnknownPrediction",
     "near",
     "require",
 ]
@@ -67,6 +69,10 @@ class MissingExtra(EnfoldError, ImportError):
 
 class ServiceError(EnfoldError):
     """The server, the feedback database or a promotion cannot do what was asked."""
+
+
+class UnknownPrediction(ServiceError):
+    """Feedback names a prediction that is not in the database: never made here, not recorded, or forgotten."""
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
