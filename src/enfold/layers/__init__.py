@@ -1,0 +1,1 @@
+"""What every model is made of: packed tokens, attention, blocks, and the formats weights come in."""

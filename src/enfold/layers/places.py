@@ -1,0 +1,48 @@
+"""Parts at the dotted paths a checkpoint gives them.
+
+Code here speaks of roles (``query``, ``attention_norm``); checkpoints, tutorials and adapter files speak of
+paths that differ from family to family (``attention.self.query``). A module that owns parts puts each at
+its path, so that ``named_parameters()`` and ``state_dict()`` carry the published names, and reaches it by role.
+Parts are looked up at each call, so that one replaced from outside (an adapter, an int8 linear) is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+__all__ = ["Assembly", "place"]
+
+
+def place(root: nn.Module, path: str, part: nn.Module | nn.Parameter) -> None:
+    """Register ``part`` below ``root`` at a dotted path; modules on the way are made where there are none."""
+    *holders, name = path.split(".")
+    for holder in holders:
+        if holder not in root._modules:
+            root.add_module(holder, nn.Module())
+        found = root._modules[holder]
+        assert found is not None
+        root = found
+    if isinstance(part, nn.Parameter):
+        root.register_parameter(name, part)
+    else:
+        root.add_module(name, part)
+
+
+class Assembly(nn.Module):
+    """A module whose parts sit at paths of someone else's choosing and are reached by role."""
+
+    def __init__(self, parts: Mapping[str, nn.Module], names: Mapping[str, str]) -> None:
+        """Put each part at ``names[role]``; a role without a path is its own."""
+        super().__init__()
+        self._paths = {role: tuple(names.get(role, role).split(".")) for role in parts}
+        for role, part in parts.items():
+            place(self, names.get(role, role), part)
+
+    def part(self, role: str) -> nn.Module:
+        """The module that now stands at the path of ``role``."""
+        module: nn.Module = self
+        for name in self._paths[role]:
+            module = module._modules[name]  # type: ignore[assignment]
+        return module

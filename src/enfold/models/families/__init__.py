@@ -1,0 +1,1 @@
+"""One short file per architecture. Each defines ``FAMILY``; the registry finds it by being there."""

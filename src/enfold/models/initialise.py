@@ -1,0 +1,35 @@
+"""How new weights begin, in one place.
+
+    linear weight, embedding       normal(0, std), std = the config's ``initializer_range``
+    the padding row of embeddings  0
+    linear bias, other parameters  0
+    norm weight, bias              1, 0
+
+(Devlin et al., 2019, use a truncated normal; the PyTorch versions since then this one.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+import torch
+from torch import nn
+
+__all__ = ["initialise"]
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, std: float, only: Container[str] | None = None) -> None:
+    """Fill the parameters of ``model`` at random; those named in ``only``, or all."""
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if only is not None and f"{path}.{name}".lstrip(".") not in only:
+                continue
+            if isinstance(module, nn.LayerNorm):
+                parameter.fill_(1.0 if name == "weight" else 0.0)
+            elif name == "weight":
+                parameter.normal_(0.0, std)
+                if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                    parameter[module.padding_idx].zero_()
+            else:
+                parameter.zero_()

@@ -1,0 +1,291 @@
+"""What every model shares: building, reading and writing a folder, and the small things users reach for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from enfold.errors import CheckpointError, InputError
+from enfold.models.config import PreTrainedConfig, read_config_file
+from enfold.models.family import Family
+from enfold.models.initialise import initialise
+from enfold.models.reading import read_weights
+from enfold.models.weights import Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
+from enfold.values import LabelSet
+
+if TYPE_CHECKING:
+    from enfold.values import ClassPrediction
+
+__all__ = ["PreTrainedModel", "skeleton"]
+
+log = logging.getLogger("enfold.models")
+
+_as_skeleton: ContextVar[bool] = ContextVar("as_skeleton", default=False)
+
+
+@contextmanager
+def skeleton() -> Iterator[None]:
+    """Models made inside stay on the meta device, without memory or values."""
+    token = _as_skeleton.set(True)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        _as_skeleton.reset(token)
+
+
+class PreTrainedModel(nn.Module):
+    """The root of all models. Concrete classes, such as ``BertModel``, are made by the registry in ``models.auto``.
+
+    Attributes:
+        config: the settings, as ``config.json`` holds them.
+        loading_report: what ``from_pretrained`` initialised anew and left unused.
+        revision: which weights these are; empty for a model that was not read from anywhere.
+    """
+
+    family: ClassVar[Family]
+    config_class: ClassVar[type[PreTrainedConfig]]
+    base_model_prefix: ClassVar[str]
+    suffix: ClassVar[str] = ""
+    main_input_name: ClassVar[str] = "input_ids"
+
+    def __init__(self, config: PreTrainedConfig) -> None:
+        """Build the model with new weights; ``from_pretrained`` reads them instead.
+
+        Raises:
+            InputError: the config is of another model type.
+        """
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise InputError(f"{type(self).__name__} takes a {self.config_class.__name__}, not {type(config).__name__}")
+        self.config = config
+        self.loading_report = LoadingReport()
+        self._revision = ""
+        self._located: Any = None
+        self._tokenizer: Any = None
+        if _as_skeleton.get():
+            self.build()
+            return
+        with skeleton():
+            self.build()
+        self.to_empty(device=torch.get_default_device())
+        initialise(self, self.family.spec(config).init_std)
+        self.tie_weights()
+        if config.dtype is not None:
+            self.to(dtype_named(config.dtype))
+
+    def build(self) -> None:
+        """Make the modules. Called once, on the meta device."""
+        raise NotImplementedError
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """Parameters that may share another's values: their name to the name that is written."""
+        return {}
+
+    def tied(self) -> dict[str, str]:
+        """The ties, where the config has them."""
+        return self.ties if getattr(self.config, "tie_word_embeddings", True) else {}
+
+    def tie_weights(self) -> None:
+        """Make tied parameters one again, after one of them was replaced."""
+        for name, source in self.tied().items():
+            owner, _, leaf = name.rpartition(".")
+            setattr(self.get_submodule(owner), leaf, self.get_parameter(source))
+
+    # ---- reading and writing ------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        reference: str | Path,
+        *,
+        config: PreTrainedConfig | None = None,
+        revision: str | None = None,
+        dtype: str | torch.dtype | None = None,
+        torch_dtype: str | torch.dtype | None = None,
+        labels: LabelSet | None = None,
+        ignore_mismatched_sizes: bool = False,
+        **overrides: Any,
+    ) -> Self:
+        """Read a model, in evaluation mode.
+
+        Args:
+            reference: a folder, or any reference that ``enfold.hub`` knows.
+            config: used instead of the folder's ``config.json``.
+            revision: of a Hub reference.
+            dtype: the precision of the weights, such as ``"bfloat16"``; that of the config or the file where None or
+                ``"auto"``.
+            torch_dtype: the older name of ``dtype``.
+            labels: the names of the outputs, in order.
+            ignore_mismatched_sizes: initialise a tensor of another shape anew instead of refusing it.
+            overrides: keys of ``config.json`` to set, such as ``num_labels``, ``id2label`` or ``hidden_dropout_prob``.
+
+        Raises:
+            SourceError: the reference leads nowhere.
+            CheckpointError: the folder is not a model of this type, or a tensor is missing, misshapen or cut short.
+        """
+        located = find_model(reference, revision)
+        if config is None:
+            values = read_config_file(located.path)
+            found = values.get("model_type", cls.config_class.model_type)
+            if found != cls.config_class.model_type:
+                raise CheckpointError(
+                    f"{reference} holds a model of type {found!r}, but {cls.__name__} reads "
+                    f"{cls.config_class.model_type!r}; AutoModel… takes the class that fits"
+                )
+            if labels is not None:
+                overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
+            config = _with_overrides(cls.config_class, values, overrides)
+        with skeleton():
+            model = cls(config)
+        checkpoint = Checkpoint(located.path)
+        wanted = dtype if dtype is not None else torch_dtype
+        if wanted in (None, "auto"):
+            wanted = config.dtype
+        model.loading_report = read_weights(
+            model,
+            checkpoint,
+            dtype=None if wanted is None else dtype_named(wanted),
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+        )
+        config.dtype = str(model.dtype).removeprefix("torch.")
+        model._located = located
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path, **ignored: Any) -> None:
+        """Write ``config.json`` and ``model.safetensors`` into ``folder``, which may be the one it was read from.
+
+        Raises:
+            EnfoldError: the disk is full; what stood in the folder is still whole.
+        """
+        if ignored:
+            raise InputError(f"save_pretrained does not take {', '.join(map(repr, ignored))}")
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        write_tensors(target, self.tensors_to_write())
+        self.config.architectures = [type(self).__name__]
+        self.config.dtype = str(self.dtype).removeprefix("torch.")
+        self.config.save_pretrained(target)
+
+    def tensors_to_write(self) -> dict[str, Tensor]:
+        """The state dict with each shared tensor once."""
+        state = self.state_dict()
+        for name, source in self.tied().items():
+            if name in state and source in state and state[name].data_ptr() == state[source].data_ptr():
+                del state[name]
+        return state
+
+    # ---- what users reach for -----------------------------------------------------------------------------------
+
+    @property
+    def base_model(self) -> PreTrainedModel:
+        """The stack without the head; itself for a model without one."""
+        return getattr(self, self.base_model_prefix, self)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the floating parameters."""
+        return next(parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
+
+    @property
+    def labels(self) -> LabelSet | None:
+        """The names of a classifier's outputs, in order; None for a model that has none."""
+        return None
+
+    @property
+    def revision(self) -> str:
+        """Which weights these are: the commit or hash they were read at."""
+        if not self._revision and self._located is not None:
+            self._revision = self._located.revision
+        return self._revision
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the folder the model was read from, or the one that was set.
+
+        Raises:
+            InputError: the model was not read from a folder and none was set.
+        """
+        if self._tokenizer is None:
+            if self._located is None:
+                raise InputError("this model has no tokenizer: set model.tokenizer = Tokenizer.from_pretrained(…)")
+            from enfold.text import Tokenizer
+
+            self._tokenizer = Tokenizer.from_pretrained(self._located.path)
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def predict(self, texts: str | Sequence[str]) -> list[ClassPrediction]:
+        """Classify texts with the model's own tokenizer: one prediction each."""
+        from enfold.pipelines import TextClassificationPipeline
+
+        return TextClassificationPipeline(self, self.tokenizer)(texts)
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """How many numbers the model holds; shared ones count once."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The table of word vectors."""
+        return self.base_model.get_input_embeddings()
+
+    def set_input_embeddings(self, table: nn.Embedding) -> None:
+        """Put another table of word vectors in place."""
+        self.base_model.set_input_embeddings(table)
+        self.tie_weights()
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """The linear map from hidden states to vocabulary scores, where the model has one."""
+        return None
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+        """Keep only each block's input in training and compute the rest again in backward: less memory, more time."""
+        unknown = set(gradient_checkpointing_kwargs or {}) - {"use_reentrant"}
+        if unknown:
+            raise InputError(f"gradient checkpointing does not take {', '.join(map(repr, sorted(unknown)))}")
+        self.base_model.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep all activations again."""
+        self.base_model.gradient_checkpointing = False
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether activations are computed again in backward."""
+        return bool(self.base_model.gradient_checkpointing)
+
+    gradient_checkpointing: bool = False
+
+
+def _with_overrides(
+    config_class: type[PreTrainedConfig], values: dict[str, Any], overrides: dict[str, Any]
+) -> PreTrainedConfig:
+    if overrides.get("num_labels") is not None and "id2label" not in overrides:
+        kept = values.get("id2label")
+        if kept is not None and len(kept) != overrides["num_labels"]:
+            values = {key: value for key, value in values.items() if key not in ("id2label", "label2id")}
+    if "id2label" in overrides and "label2id" not in overrides:
+        overrides = overrides | {"label2id": {name: int(key) for key, name in overrides["id2label"].items()}}
+    if "id2label" not in overrides and "label2id" in overrides:
+        overrides = overrides | {"id2label": {number: name for name, number in overrides["label2id"].items()}}
+    known = set(config_class.field_names()) | set(values) | {"num_labels"}
+    unknown = [name for name in overrides if name not in known]
+    if unknown:
+        raise InputError(f"from_pretrained does not take {', '.join(map(repr, unknown))}: no such key in the config")
+    return config_class.from_dict(values, **overrides)

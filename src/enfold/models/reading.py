@@ -1,0 +1,166 @@
+"""From a checkpoint's tensors to a model on the meta device: which is which, what is new, what is wrong."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from enfold.errors import CheckpointError
+from enfold.models.initialise import initialise
+from enfold.models.weights import Checkpoint, LoadingReport, rename
+
+if TYPE_CHECKING:
+    from enfold.models.pretrained import PreTrainedModel
+
+__all__ = ["assign", "read_weights"]
+
+log = logging.getLogger("enfold.models")
+
+
+def read_weights(
+    model: PreTrainedModel, checkpoint: Checkpoint, *, dtype: torch.dtype | None, ignore_mismatched_sizes: bool = False
+) -> LoadingReport:
+    """Give every parameter of a model on the meta device its values.
+
+    The stack must be complete in the checkpoint. A head may be missing as a whole and is then initialised anew, which
+    is said. A tensor of another head of the family is left alone; one that nothing explains is refused.
+
+    Args:
+        model: on the meta device.
+        checkpoint: the open files.
+        dtype: the precision of the result; that of the file's first floating tensor where None.
+        ignore_mismatched_sizes: initialise misshapen parameters anew.
+
+    Raises:
+        CheckpointError: a tensor is missing, misshapen or unknown; all such are named.
+    """
+    wanted: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    found, unexpected = _match(model, checkpoint.names, wanted)
+    tensors = {name: checkpoint.tensor(own) for name, own in found.items()}
+    _settle_ties(model, tensors)
+    missing = [name for name in wanted if name not in tensors and name not in model.tied()]
+    misshapen = [name for name, tensor in tensors.items() if tensor.shape != wanted[name].shape]
+    strangers = [name for name in unexpected if not _of_a_head(model, name)]
+    lost = _lost(model, missing, tensors)
+    faults = []
+    if lost:
+        faults.append(f"missing: {_some(lost)}")
+    if misshapen and not ignore_mismatched_sizes:
+        shapes = [f"{n} is {list(tensors[n].shape)}, the config asks for {list(wanted[n].shape)}" for n in misshapen]
+        way_out = "; ignore_mismatched_sizes=True starts them anew" if not _lost(model, misshapen, {}) else ""
+        faults.append(f"wrongly shaped: {_some(shapes)}{way_out}")
+    if strangers:
+        faults.append(f"unknown: {_some(strangers)}")
+    if faults:
+        raise CheckpointError(f"{checkpoint.folder} does not fit {type(model).__name__}; {'; '.join(faults)}")
+    dtype = dtype or next((t.dtype for t in tensors.values() if t.is_floating_point()), torch.float32)
+    fresh = [*missing, *misshapen]
+    for name, parameter in wanted.items():
+        if name in fresh:
+            assign(model, name, torch.empty(parameter.shape, dtype=dtype))
+        elif name in tensors:
+            assign(model, name, tensors[name].to(dtype))
+    initialise(model, model.family.spec(model.config).init_std, only=set(fresh))
+    model.tie_weights()
+    if fresh:
+        log.warning("%s: newly initialised, so train before use: %s", type(model).__name__, _some(fresh))
+    return LoadingReport(tuple(missing), tuple(misshapen), tuple(name for name in unexpected if name not in strangers))
+
+
+def assign(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Put ``tensor`` in the place of a parameter or buffer, by its full name."""
+    owner_name, _, leaf = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
+    if leaf in owner._parameters:
+        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+    else:
+        owner._buffers[leaf] = tensor
+
+
+def _match(
+    model: PreTrainedModel, names: Iterable[str], wanted: Mapping[str, Tensor]
+) -> tuple[dict[str, str], list[str]]:
+    """Parameter name to the name in the file, and the names in the file that match none."""
+    found: dict[str, str] = {}
+    unexpected = []
+    prefix = f"{model.base_model_prefix}."
+    for own in names:
+        name = rename(own, model.family.older)
+        if any(re.search(pattern, name) for pattern in model.family.derived):
+            continue
+        # A stack saved alone lacks the prefix that a model with a head has, and the other way round.
+        for candidate in (name, prefix + name, name.removeprefix(prefix)):
+            if candidate in wanted:
+                found[candidate] = own
+                break
+        else:
+            unexpected.append(own)
+    return found, unexpected
+
+
+def _settle_ties(model: PreTrainedModel, tensors: dict[str, Tensor]) -> None:
+    """Tie what config and file both say is tied; where two tensors differ, keep both and say so."""
+    pairs = model.tied() or model.ties
+    differing = [
+        name
+        for name, source in pairs.items()
+        if name in tensors and source in tensors and not torch.equal(tensors[name], tensors[source])
+    ]
+    if differing and model.tied():
+        model.config.tie_word_embeddings = False  # type: ignore[attr-defined]
+        log.warning("the config says tied, but the file has differing tensors, kept apart: %s", _some(differing))
+    for name, source in pairs.items():
+        if name in tensors and source not in tensors:
+            tensors[source] = tensors[name]
+        elif source in tensors and name not in tensors and (differing or not _in_stack(model, source)):
+            tensors[name] = tensors[source].clone()
+    for name in model.tied():
+        tensors.pop(name, None)
+
+
+def _in_stack(model: PreTrainedModel, name: str) -> bool:
+    """Whether a parameter belongs to the stack, which every head shares; the pooler does not."""
+    return name not in _names_of_heads(model, [name])
+
+
+def _names_of_heads(model: PreTrainedModel, names: Iterable[str]) -> set[str]:
+    groups = _groups(model)
+    return {name for name in names if any(_under(name, path) for group in groups for path in group)}
+
+
+def _groups(model: PreTrainedModel) -> list[tuple[str, ...]]:
+    """The paths of all heads of the family and of the pooler; what stands together comes or is missing together."""
+    names = model.family.names
+    prefix = f"{model.base_model_prefix}."
+    groups = {group for head in model.family.heads.values() for group in head.parts}
+    paths = [tuple(names[role] for role in group) for group in sorted(groups)]
+    return [*paths, (names["pooler"], prefix + names["pooler"])]
+
+
+def _under(name: str, path: str) -> bool:
+    return name == path or name.startswith(f"{path}.")
+
+
+def _of_a_head(model: PreTrainedModel, own: str) -> bool:
+    name = rename(own, model.family.older)
+    return bool(_names_of_heads(model, [name]))
+
+
+def _lost(model: PreTrainedModel, missing: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
+    """The missing names that cannot be initialised anew: the stack's, and those of a head that is there in part."""
+    of_heads = _names_of_heads(model, missing)
+    lost = [name for name in missing if name not in of_heads]
+    for group in _groups(model):
+        if any(_under(name, path) for name in tensors for path in group):
+            lost += [name for name in missing if any(_under(name, path) for path in group)]
+    return lost
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
