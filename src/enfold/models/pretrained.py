@@ -212,6 +212,10 @@ class PreTrainedModel(nn.Module):
             self._revision = self._located.revision
         return self._revision
 
+    @revision.setter
+    def revision(self, revision: str) -> None:
+        self._revision = revision
+
     @property
     def tokenizer(self) -> Any:
         """The tokenizer of the folder the model was read from, or the one that was set.
