@@ -1,0 +1,193 @@
+"""What a batch teaches: a loss as a sum and a count, for each label column.
+
+A mean over a batch cannot be added up: eight rows at once and four times two would differ as soon as the
+batches count differently. So an objective gives *sums*, and the loop divides them by the count over everything
+that goes into one optimiser step. The mean that is minimised is then the same however a step is cut up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from enfold.errors import InputError
+
+Batch = dict[str, Any]
+IGNORED = -100
+
+
+class Objective(Protocol):
+    """Something to minimise."""
+
+    def count(self, batch: Batch) -> Counter[str]:
+        """How many terms each part of the loss sums over, before any computing."""
+        ...
+
+    def __call__(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], Any]:
+        """The sum of each part of the loss, and what the model gave."""
+        ...
+
+
+def total_loss(sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
+    """Divide each part by its count and add up; a part with nothing to count adds 0."""
+    parts = [value / max(1, counts[name]) for name, value in sums.items()]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+
+LOSS_TERMS: dict[str, tuple[str, ...]] = {
+    "labels": ("logits", "prediction_logits"),
+    "next_sentence_label": ("seq_relationship_logits",),
+}
+"""Label columns the heads know; a span head compares places within a row, and computes its loss itself."""
+
+
+class LabelObjective:
+    """Labels against the logits of a head; the head's own ``labels=`` loss, as a sum.
+
+    Cross-entropy for whole-number labels (-100 is left out), squared error for one output, binary cross-entropy
+    for several labels at once; ``config.problem_type`` decides where it is set.
+
+    Args:
+        problem_type: ``regression``, ``single_label_classification``, ``multi_label_classification`` or ``None``.
+        label_smoothing: share of each target spread over all classes (Szegedy et al., 2016, section 7).
+    """
+
+    def __init__(self, *, problem_type: str | None = None, label_smoothing: float = 0.0) -> None:
+        self.problem_type = problem_type
+        self.label_smoothing = label_smoothing
+
+    def count(self, batch: Batch) -> Counter[str]:
+        """Labels that are not left out."""
+        counts = {name: _counted(batch[name]) for name in LOSS_TERMS if batch.get(name) is not None}
+        if not counts:
+            known = ", ".join(LOSS_TERMS)
+            raise InputError(
+                f"a batch has no labels to learn from; it has: {', '.join(batch)}; needed is one of {known}"
+            )
+        return Counter(counts)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], Any]:
+        """Run the model; give the sum for each label column."""
+        targets = {name: batch[name] for name in LOSS_TERMS if batch.get(name) is not None}
+        # A label at a masked place decides, at the door, how that place is computed; the model must see it then.
+        hidden = {} if _labels_padding(batch) else targets
+        outputs = model(**{name: value for name, value in batch.items() if name not in hidden})
+        return {name: self._sum(name, outputs, target) for name, target in targets.items()}, outputs
+
+    def _sum(self, name: str, outputs: Any, target: Tensor) -> Tensor:
+        names = LOSS_TERMS[name]
+        logits = next((outputs[key] for key in names if key in outputs), None)
+        if logits is None:
+            raise InputError(f"the model gives no {' or '.join(names)} to compare {name!r} with")
+        logits = logits.float()
+        kind = self.problem_type or self._kind(logits, target)
+        if kind == "regression":
+            return F.mse_loss(logits.view(-1), target.view(-1).float(), reduction="sum")
+        if kind == "multi_label_classification":
+            return F.binary_cross_entropy_with_logits(logits, target.float(), reduction="sum")
+        try:
+            return F.cross_entropy(
+                logits.view(-1, logits.shape[-1]),
+                target.view(-1),
+                ignore_index=IGNORED,
+                label_smoothing=self.label_smoothing,
+                reduction="sum",
+            )
+        except IndexError as error:
+            classes = logits.shape[-1]
+            wrong = sorted(
+                {label for label in target.unique().tolist() if label != IGNORED and not 0 <= label < classes}
+            )
+            raise InputError(
+                f"{name} hold {', '.join(map(str, wrong))}, but the model has {classes} classes, 0 to {classes - 1}; "
+                "load it with num_labels or labels that fit the data"
+            ) from error
+
+    @staticmethod
+    def _kind(logits: Tensor, target: Tensor) -> str:
+        if logits.shape[-1] == 1:
+            return "regression"
+        return "multi_label_classification" if target.is_floating_point() else "single_label_classification"
+
+
+class MeanObjective:
+    """A loss that someone else computes as a mean over a batch: weighted by what the batch counts.
+
+    Args:
+        mean: from a model, a batch and its count to the mean loss and the outputs.
+        label_names: the columns that hold labels.
+    """
+
+    def __init__(self, mean: Callable[[nn.Module, Batch, int], tuple[Tensor, Any]], label_names: list[str]) -> None:
+        self.mean = mean
+        self.label_names = label_names
+
+    def count(self, batch: Batch) -> Counter[str]:
+        """Labels that are not left out; rows where there is no label column."""
+        for name in self.label_names:
+            if isinstance(batch.get(name), Tensor):
+                return Counter(loss=_counted(batch[name]))
+        return Counter(loss=rows_of(batch))
+
+    def __call__(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], Any]:
+        """The mean times the count."""
+        count = self.count(batch)["loss"]
+        loss, outputs = self.mean(model, batch, count)
+        return {"loss": loss * count}, outputs
+
+
+def own_loss(model: nn.Module, batch: Batch, count: int) -> tuple[Tensor, Any]:
+    """The loss a model computes itself.
+
+    Raises:
+        InputError: it gave none.
+    """
+    outputs = model(**batch)
+    loss = outputs.get("loss") if hasattr(outputs, "get") else outputs[0]
+    if loss is None:
+        raise InputError(f"the model gave no loss for {', '.join(batch)}; does the data set have labels?")
+    return loss, outputs
+
+
+def loss_function(function: Callable[..., Tensor]) -> Callable[[nn.Module, Batch, int], tuple[Tensor, Any]]:
+    """Fit a ``compute_loss_func(outputs, labels, num_items_in_batch=…)`` as `transformers` calls it."""
+
+    def mean(model: nn.Module, batch: Batch, count: int) -> tuple[Tensor, Any]:
+        labels = batch.get("labels")
+        outputs = model(**{name: value for name, value in batch.items() if name != "labels"})
+        return function(outputs, labels, num_items_in_batch=count), outputs
+
+    return mean
+
+
+def rows_of(batch: Batch) -> int:
+    """How many rows a batch has, packed or padded."""
+    layout = batch.get("layout")
+    if layout is not None:
+        return int(layout.rows)
+    return next(len(value) for value in batch.values() if isinstance(value, Tensor))
+
+
+def tokens_of(batch: Batch) -> int:
+    """How many real tokens a batch has; padding is not counted."""
+    mask = batch.get("attention_mask")
+    ids = batch.get("input_ids")
+    if isinstance(mask, Tensor):
+        return int(mask.sum())
+    return ids.numel() if isinstance(ids, Tensor) else 0
+
+
+def _labels_padding(batch: Batch) -> bool:
+    mask, labels = batch.get("attention_mask"), batch.get("labels")
+    if not isinstance(mask, Tensor) or not isinstance(labels, Tensor) or mask.shape != labels.shape:
+        return False
+    return bool(((labels != IGNORED) & (mask == 0)).any())
+
+
+def _counted(labels: Tensor) -> int:
+    return labels.numel() if labels.is_floating_point() else int((labels != IGNORED).sum())
