@@ -1,0 +1,137 @@
+"""The engine that splits texts into tokens, used so that no call ever changes it.
+
+An engine of the `tokenizers` library carries its padding, its truncation and whether it parses special tokens as state.
+Here that state is set once, when the engine is taken over: no padding, no truncation. What a call asks for is done to
+the encodings it gets, so any number of threads may share one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import tokenizers
+
+from enfold.errors import InputError
+from enfold.text.truncation import Truncation
+from enfold.values import Cut
+
+__all__ = ["Engine", "RawEncoding"]
+
+RawEncoding: TypeAlias = tokenizers.Encoding
+
+
+class Engine:
+    """A `tokenizers.Tokenizer` that is never mutated again.
+
+    Args:
+        engine: taken over; whoever made it keeps no reference to it.
+    """
+
+    def __init__(self, engine: tokenizers.Tokenizer) -> None:
+        engine.no_padding()
+        engine.no_truncation()
+        engine.encode_special_tokens = False
+        self._parsing = engine
+        self._splitting: tokenizers.Tokenizer | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def copied(cls, engine: tokenizers.Tokenizer) -> Engine:
+        """From an engine that somebody else keeps."""
+        return cls(tokenizers.Tokenizer.from_str(engine.to_str()))
+
+    def copy(self) -> tokenizers.Tokenizer:
+        """A separate engine that may be changed."""
+        return tokenizers.Tokenizer.from_str(self._parsing.to_str())
+
+    def to_json(self, *, pretty: bool = False) -> str:
+        """As ``tokenizer.json`` holds it."""
+        return self._parsing.to_str(pretty=pretty)
+
+    @property
+    def raw(self) -> tokenizers.Tokenizer:
+        """The engine itself, for reading only."""
+        return self._parsing
+
+    def _for(self, *, split_special_tokens: bool) -> tokenizers.Tokenizer:
+        if not split_special_tokens:
+            return self._parsing
+        if self._splitting is None:
+            with self._lock:
+                if self._splitting is None:
+                    splitting = self.copy()
+                    splitting.encode_special_tokens = True
+                    self._splitting = splitting
+        return self._splitting
+
+    def lengths(self, texts: Sequence[str], *, split_special_tokens: bool) -> list[int]:
+        """Tokens of each text, special tokens included."""
+        engine = self._for(split_special_tokens=split_special_tokens)
+        return [len(encoding) for encoding in _encode(engine, texts, is_pretokenized=False, add_special_tokens=True)]
+
+    def encode(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[Any] | None = None,
+        *,
+        split_special_tokens: bool,
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+        truncation: Truncation | None = None,
+    ) -> tuple[list[RawEncoding], list[tuple[Cut, ...]]]:
+        """Encode texts, or texts and their pairs, and cut them where asked.
+
+        Args:
+            texts: strings, or with ``is_pretokenized`` lists of words.
+            pairs: the second sequences, as many.
+            split_special_tokens: whether a special token written in a text is read as plain text.
+            is_pretokenized: whether the inputs are words already.
+            add_special_tokens: whether the special tokens around texts are put there.
+            truncation: how long an encoding may become, and which side of which sequence goes.
+
+        Returns:
+            an encoding for each text, whose ``overflowing`` holds the further windows, and what each lost beside them.
+
+        Raises:
+            InputError: an input is not text, or the truncation cannot be carried out.
+        """
+        engine = self._for(split_special_tokens=split_special_tokens)
+        if truncation is None:
+            inputs = texts if pairs is None else list(zip(texts, pairs, strict=True))
+            return _encode(engine, inputs, is_pretokenized, add_special_tokens), [()] * len(texts)
+        room = truncation.room(engine.num_special_tokens_to_add(pairs is not None) if add_special_tokens else 0)
+        first = _encode(engine, texts, is_pretokenized, add_special_tokens=False)
+        second = (
+            [None] * len(texts) if pairs is None else _encode(engine, pairs, is_pretokenized, add_special_tokens=False)
+        )
+        encodings, cuts = [], []
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            cut: tuple[Cut, ...] = ()
+            if len(one) + (0 if other is None else len(other)) > room:
+                words = (texts[index], pairs[index] if pairs is not None else None) if is_pretokenized else (None, None)
+                cut = truncation.apply(one, other, room, words)
+            encodings.append(engine.post_process(one, other, add_special_tokens))
+            cuts.append(cut)
+        return encodings, cuts
+
+
+def _encode(
+    engine: tokenizers.Tokenizer, inputs: Sequence[Any], is_pretokenized: bool, add_special_tokens: bool
+) -> list[RawEncoding]:
+    try:
+        return engine.encode_batch(inputs, is_pretokenized=is_pretokenized, add_special_tokens=add_special_tokens)
+    except (TypeError, UnicodeEncodeError):
+        for index, item in enumerate(inputs):
+            for text in _strings(item):
+                position = next((place for place, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
+                if position is not None:
+                    raise InputError(
+                        f"text {index} is not valid text: half of a surrogate pair ({text[position]!a}) at character {position}"
+                    ) from None
+        raise
+
+
+def _strings(item: Any) -> list[str]:
+    return [item] if isinstance(item, str) else [text for part in item for text in _strings(part)]
