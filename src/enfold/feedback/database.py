@@ -202,8 +202,7 @@ def _url(reference: str | Path) -> sa.URL:
 
 
 def _shown(url: sa.URL) -> str:
-    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
-    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
 def _secrets(url: sa.URL) -> tuple[str, ...]:

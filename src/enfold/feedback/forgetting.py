@@ -8,10 +8,10 @@ SQLite: ``secure_delete`` overwrites the deleted rows with zeros, ``VACUUM`` reb
 takes about as long as copying the file. What a disk keeps of blocks it has released, and copies or backups of the
 file, are out of reach of a database.
 
-PostgreSQL: ``VACUUM (FULL, ANALYZE)`` rewrites both tables and takes fresh statistics, in which sample values stand.
-It needs the owner of the tables, and reads and writes of them wait meanwhile. Not reached: PostgreSQL's own
-write-ahead log until it is recycled, archives and backups, replicas that lag behind, and statements that the server
-was told to log.
+PostgreSQL: ``VACUUM (FULL)`` rewrites both tables; statistics, in which sample values stand, are never taken of texts
+and users. It needs the owner of the tables, and reads and writes of them wait meanwhile. Not reached: PostgreSQL's
+own write-ahead log until it is recycled, archives and backups, replicas that lag behind, and statements that the
+server was told to log.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def forget(database: Database, user: str) -> Forgotten:
         _rebuild_sqlite(database)
     else:
         with database.outside_transactions() as connection:
-            connection.exec_driver_sql("VACUUM (FULL, ANALYZE) feedback, predictions")
+            connection.exec_driver_sql("VACUUM (FULL) feedback, predictions")
     texts = dict.fromkeys((row.text, row.content_id) for row in rows)
     return Forgotten(
         user=user,

@@ -46,6 +46,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_feedback_prediction_id", "feedback", ["prediction_id"])
     op.create_index("ix_feedback_user_id", "feedback", ["user_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        # PostgreSQL copies sample values of a column into its statistics, where a deletion does not reach them.
+        for table, column in (("predictions", "text"), ("predictions", "user_id"), ("feedback", "user_id")):
+            op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0")
 
 
 def downgrade() -> None:
