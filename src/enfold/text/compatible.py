@@ -15,6 +15,14 @@ from enfold.text.vocabulary import Vocabulary
 
 __all__ = ["CompatibleTokenizer"]
 
+_PADDING: dict[bool | str, str] = {True: "longest", False: "do_not_pad"}
+_TRUNCATION: dict[bool | str | None, str | None] = {
+    None: None,
+    False: None,
+    "do_not_truncate": None,
+    True: "longest_first",
+}
+
 
 class CompatibleTokenizer(Vocabulary):
     """A tokenizer with the call of `transformers`' tokenizers; padding and truncation are arguments, never state."""
@@ -50,8 +58,8 @@ class CompatibleTokenizer(Vocabulary):
             text_pair: the second text, or as many as there are texts.
             add_special_tokens: whether special tokens are put around the texts.
             padding: ``True`` or ``"longest"``, ``"max_length"``, or ``False``.
-            truncation: ``True`` or ``"longest_first"``, ``"only_first"``, ``"only_second"``, or ``False``. What was cut is
-                in ``BatchEncoding.cut``. A ``max_length`` alone, without padding, asks for truncation too.
+            truncation: ``True`` or ``"longest_first"``, ``"only_first"``, ``"only_second"``, or ``False``. What was cut
+                is in ``BatchEncoding.cut``. A ``max_length`` alone, without padding, asks for truncation too.
             max_length: tokens of a row; the model's maximum unless given.
             stride: tokens that consecutive windows share, with ``return_overflowing_tokens``.
             is_split_into_words: whether the texts are lists of words already.
@@ -79,8 +87,8 @@ class CompatibleTokenizer(Vocabulary):
         padded = self._padding(padding, max_length, pad_to_multiple_of, padding_side)
         if truncating and padded and pad_to_multiple_of and truncating.max_length % pad_to_multiple_of:
             raise InputError(
-                f"max_length={truncating.max_length} is not a multiple of pad_to_multiple_of={pad_to_multiple_of}: a row cut "
-                "to the one could not be padded to the other"
+                f"max_length={truncating.max_length} is not a multiple of pad_to_multiple_of={pad_to_multiple_of}: a "
+                "row cut to the one could not be padded to the other"
             )
         encodings, cut = self._engine.encode(
             texts,
@@ -156,8 +164,8 @@ class CompatibleTokenizer(Vocabulary):
         """Bring rows that were encoded one by one to the same length, as a collator does.
 
         Args:
-            encoded_inputs: a list of mappings with ``input_ids`` and what goes with them, a mapping of lists, or `Encoding`
-                values; or one such row. Columns that are not per token, such as labels, pass unchanged.
+            encoded_inputs: a list of mappings with ``input_ids`` and what goes with them, a mapping of lists, or
+                `Encoding` values; or one such row. Columns that are not per token, such as labels, pass unchanged.
             padding: ``True`` or ``"longest"``, ``"max_length"``, or ``False``.
             max_length: the length for ``"max_length"``; the model's maximum unless given.
             pad_to_multiple_of: rows are padded to a multiple of this.
@@ -188,15 +196,15 @@ class CompatibleTokenizer(Vocabulary):
     ) -> Truncation | None:
         if truncation is None and max_length is not None and padding is False:
             truncation = "longest_first"
-        strategy = {None: None, False: None, True: "longest_first", "do_not_truncate": None}.get(truncation, truncation)
+        strategy = _TRUNCATION.get(truncation, truncation)
         if strategy is None:
             return None
         length = self.model_max_length if max_length is None else max_length
         if length >= UNLIMITED:
             self._warn_once(
                 "unlimited",
-                "truncation was asked for, but neither max_length nor the tokenizer's model_max_length says to which length: "
-                "nothing is cut",
+                "truncation was asked for, but neither max_length nor the tokenizer's model_max_length says to which "
+                "length: nothing is cut",
             )
             return None
         return Truncation(length, strategy, side or self.truncation_side, stride, keep_overflow)  # type: ignore[arg-type]
@@ -205,7 +213,7 @@ class CompatibleTokenizer(Vocabulary):
         self, padding: bool | str, max_length: int | None, multiple_of: int | None, side: Side | None
     ) -> Padding | None:
         known = ("longest", "max_length", "do_not_pad")
-        strategy = {True: "longest", False: "do_not_pad"}.get(padding, padding)  # type: ignore[call-overload]
+        strategy = _PADDING.get(padding, padding)
         strategy = getattr(strategy, "value", strategy)
         if strategy not in known:
             raise InputError(
@@ -226,8 +234,8 @@ class CompatibleTokenizer(Vocabulary):
         if longest > self.model_max_length:
             self._warn_once(
                 "length",
-                f"a text has {longest} tokens, more than the {self.model_max_length} this model reads: pass truncation=True, "
-                "or read it in windows (tokenizer.windows)",
+                f"a text has {longest} tokens, more than the {self.model_max_length} this model reads: pass "
+                "truncation=True, or read it in windows (tokenizer.windows)",
             )
 
     def _warn_once(self, subject: str, message: str) -> None:
@@ -270,7 +278,8 @@ def _inputs(text: Any, text_pair: Any, split_into_words: bool) -> tuple[list[Any
         for index, item in enumerate(text):
             if not isinstance(item, sequence) or len(item) != 2:
                 raise InputError(
-                    f"text[{index}] is not a pair of texts, but others are; for lists of words pass is_split_into_words=True"
+                    f"text[{index}] is not a pair of texts, but others are; for lists of words pass "
+                    "is_split_into_words=True"
                 )
         return (
             _checked([item[0] for item in text], "text", False),

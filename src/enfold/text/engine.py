@@ -128,7 +128,8 @@ def _encode(
                 position = next((place for place, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
                 if position is not None:
                     raise InputError(
-                        f"text {index} is not valid text: half of a surrogate pair ({text[position]!a}) at character {position}"
+                        f"text {index} is not valid text: half of a surrogate pair ({text[position]!a}) at character "
+                        f"{position}"
                     ) from None
         raise
 

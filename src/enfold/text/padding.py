@@ -50,8 +50,9 @@ def pad_features(features: Any, padding: Padding | None, *, attention_mask: bool
     """Pad rows that were encoded one by one, as a collator does.
 
     Args:
-        features: a list of mappings with ``input_ids`` and what goes with them, a mapping of lists, or `Encoding` values;
-            or one such row. ``attention_mask`` is made where it is missing; other columns, such as labels, pass unchanged.
+        features: a list of mappings with ``input_ids`` and what goes with them, a mapping of lists, or `Encoding`
+            values; or one such row. ``attention_mask`` is made where it is missing; other columns, such as labels, pass
+            unchanged.
         padding: ``None`` leaves the lengths as they are.
         attention_mask: whether there is one in the result.
         tensors: ``"pt"``, ``"np"`` or ``None`` for lists.

@@ -68,7 +68,7 @@ def read(path: Path, overrides: Mapping[str, Any]) -> tuple[tokenizers.Tokenizer
     if file.suffix == ".json":
         engine = _from_json(file, rules)
     else:
-        engine = wordpiece(read_vocabulary(file), rules, unk_token=_text(special.get("unk_token"), "[UNK]"))
+        engine = wordpiece(read_vocabulary(file), rules, unk_token=_text(special.get("unk_token"), None) or "[UNK]")
     _add_missing(engine, folder, config)
     vocabulary = engine.get_vocab(with_added_tokens=True)
     roles = {name: _text(special.get(name), _default_token(engine, vocabulary, name)) for name in SPECIAL_NAMES}
@@ -109,7 +109,7 @@ def wordpiece(vocabulary: Mapping[str, int], rules: Mapping[str, Any], *, unk_to
     """WordPiece as BERT uses it: clean, split off Chinese characters, lower-case, split at blanks and punctuation.
 
     Devlin et al., 2019, "BERT: Pre-training of Deep Bidirectional Transformers", and its BasicTokenizer: words of more
-    than 100 characters are unknown, and accents go when ``strip_accents`` says so or, unset, when words are lower-cased.
+    than 100 characters are unknown; accents go when ``strip_accents`` says so or, unset, when words are lower-cased.
     """
     engine = tokenizers.Tokenizer(models.WordPiece(dict(vocabulary), unk_token=unk_token, max_input_chars_per_word=100))
     engine.normalizer = _bert_normalizer({"clean_text": True, "lowercase": True}, rules)
@@ -149,7 +149,7 @@ def finished(engine: tokenizers.Tokenizer, options: TokenizerOptions, *, source:
 
 
 def bert_rules(engine: tokenizers.Tokenizer) -> dict[str, Any]:
-    """How BERT's splitting is set in an engine, under the names of ``tokenizer_config.json``; empty for another kind."""
+    """How BERT's splitting is set in an engine, as ``tokenizer_config.json`` names it; empty for another kind."""
     if not isinstance(engine.normalizer, normalizers.BertNormalizer):
         return {}
     normalizer = engine.normalizer
@@ -215,8 +215,8 @@ def _add_missing(engine: tokenizers.Tokenizer, folder: Path, config: Mapping[str
             (engine.add_special_tokens if token.special else engine.add_tokens)([token])
             if engine.token_to_id(token.content) != number:
                 raise CheckpointError(
-                    f"the added token {token.content!r} of {folder} should have the id {number}; after the vocabulary comes "
-                    f"{engine.token_to_id(token.content)}"
+                    f"the added token {token.content!r} of {folder} should have the id {number}; after the vocabulary "
+                    f"comes {engine.token_to_id(token.content)}"
                 )
 
 

@@ -27,9 +27,10 @@ __all__ = ["Tokenizer"]
 class Tokenizer(CompatibleTokenizer):
     """Texts to token ids and back; immutable, so threads may share one.
 
-    There are two ways in. `encode_batch`, `windows` and `windows_batch` return `Encoding` values, never padded, and read
-    a special token that is written in a text as plain text, so that a text cannot forge one. Calling the tokenizer takes
-    the arguments of `transformers`' tokenizers and returns a `BatchEncoding`; there, special tokens in texts are parsed.
+    There are two ways in. `encode_batch`, `windows` and `windows_batch` return `Encoding` values, never padded, and
+    read a special token that is written in a text as plain text, so that a text cannot forge one. Calling the tokenizer
+    takes the arguments of `transformers`' tokenizers and returns a `BatchEncoding`; there, special tokens in texts are
+    parsed.
 
     Args:
         engine: an engine of the `tokenizers` library; it is copied.
@@ -136,8 +137,8 @@ class Tokenizer(CompatibleTokenizer):
         Args:
             texts: the texts.
             pairs: the second text of each.
-            max_length: tokens, special ones included, that an encoding may have; ``Encoding.cut`` says what was left out.
-                ``None`` cuts nothing.
+            max_length: tokens, special ones included, that an encoding may have; ``Encoding.cut`` says what was left
+                out. ``None`` cuts nothing.
             truncation: from which sequence of a pair tokens are taken.
             truncation_side: which end goes; the tokenizer's own side unless given.
             split_special_tokens: ``False`` parses special tokens that are written in the texts.

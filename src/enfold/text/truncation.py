@@ -1,7 +1,7 @@
 """Cutting encodings to a length, and saying what was cut.
 
-The rules are those of the `tokenizers` library, so that results equal it: *longest first* takes from the longer of the two
-sequences until both are equally long, *only first* and *only second* take from one alone.
+The rules are those of the `tokenizers` library, so that results equal it: *longest first* takes from the longer of the
+two sequences until both are equally long, *only first* and *only second* take from one alone.
 """
 
 from __future__ import annotations

@@ -14,17 +14,19 @@ from enfold.text.options import SPECIAL_NAMES, Side, TokenizerOptions
 
 __all__ = ["Vocabulary"]
 
-_CLEANED = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-)
-_CLEANED += ((" 've", "'ve"), (" 're", "'re"))
+_CLEANED = {
+    " .": ".",
+    " ?": "?",
+    " !": "!",
+    " ,": ",",
+    " ' ": "'",
+    " n't": "n't",
+    " 'm": "'m",
+    " 's": "'s",
+    " 've": "'ve",
+    " 're": "'re",
+}
+"""What cleaning up blanks replaces, in this order."""
 
 
 class Vocabulary:
@@ -126,7 +128,7 @@ class Vocabulary:
 
     @cached_property
     def _special_ids(self) -> tuple[int, ...]:
-        return tuple(self._engine.raw.token_to_id(token) for token in self._options.all_special_tokens)
+        return tuple(self._vocabulary[token] for token in self._options.all_special_tokens)
 
     @property
     def all_special_ids(self) -> list[int]:
@@ -146,8 +148,8 @@ class Vocabulary:
         """
         if not already_has_special_tokens or token_ids_1 is not None:
             raise InputError(
-                "the mask is made of one row that has its special tokens (already_has_special_tokens=True); for a text, "
-                "call the tokenizer with return_special_tokens_mask=True"
+                "the mask is made of one row that has its special tokens (already_has_special_tokens=True); for a "
+                "text, call the tokenizer with return_special_tokens_mask=True"
             )
         special = set(self._special_ids)
         return [int(int(number) in special) for number in token_ids_0]
@@ -236,7 +238,8 @@ class Vocabulary:
         Args:
             token_ids: an id, ids, or rows of ids, as numbers, NumPy array or torch tensor.
             skip_special_tokens: whether special tokens are left out.
-            clean_up_tokenization_spaces: whether blanks before punctuation go; the tokenizer's own setting unless given.
+            clean_up_tokenization_spaces: whether blanks before punctuation go; the tokenizer's own setting unless
+                given.
 
         Raises:
             InputError: an id is outside the vocabulary; the message says at which position.
@@ -285,7 +288,8 @@ class Vocabulary:
                 raise InputError(f"position {position}{where} is {number!r}, not a token id")
             if not 0 <= number <= self._highest_id:
                 raise InputError(
-                    f"id {number} at position {position}{where} is outside the vocabulary, whose ids are 0 to {self._highest_id}"
+                    f"id {number} at position {position}{where} is outside the vocabulary, whose ids are 0 to "
+                    f"{self._highest_id}"
                 )
 
 
@@ -303,6 +307,6 @@ def _numbers(values: Any) -> Any:
 
 
 def _cleaned(text: str) -> str:
-    for before, after in _CLEANED:
+    for before, after in _CLEANED.items():
         text = text.replace(before, after)
     return text
