@@ -98,6 +98,6 @@ def _load_tokenizer(tokenizer: Any, *, revision: str | None) -> Any:
 
 
 def _tokenizer_of(model: Any) -> Any:
-    if isinstance(model, SequenceRuntime) or getattr(model, "tokenizer", None) is None:
+    if isinstance(model, SequenceRuntime):
         raise InputError("this model does not know its tokenizer: give tokenizer=")
     return model.tokenizer

@@ -1,0 +1,138 @@
+"""``pipeline(task, model)``: from names to a pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from enfold import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    pipeline,
+)
+from enfold.errors import InputError
+from enfold.pipelines import task_names
+from enfold.values import LabelSet
+
+
+def test_a_folder_is_enough(folder: Path):
+    for reference in (folder, str(folder)):
+        assert pipeline("text-classification", model=reference)("see you")[0].label in ("ham", "spam")
+
+
+def test_the_other_name_of_the_task(folder: Path):
+    assert pipeline("sentiment-analysis", model=folder).task == "text-classification"
+    assert task_names() == ["text-classification"]
+
+
+def test_a_loaded_model_brings_its_tokenizer(folder: Path):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert pipeline("text-classification", model=model)("see you")[0].tokens == 4
+
+
+def test_a_tokenizer_may_be_given(folder: Path):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    for tokenizer in (folder, AutoTokenizer.from_pretrained(folder)):
+        assert pipeline("text-classification", model=model, tokenizer=tokenizer)("see you")[0].tokens == 4
+
+
+def test_precision_is_chosen_at_loading(folder: Path):
+    half = pipeline("text-classification", model=folder, dtype="bfloat16")("see you at six")[0]
+    whole = pipeline("text-classification", model=folder)("see you at six")[0]
+    assert half.score != whole.score
+    assert half.score == pytest.approx(whole.score, abs=0.05)
+
+
+def test_an_unknown_task_names_those_there_are():
+    with pytest.raises(InputError) as error:
+        pipeline("text-clasification", model="anything")
+    assert str(error.value) == (
+        "no pipeline for task 'text-clasification'; there are: text-classification, sentiment-analysis; "
+        "did you mean 'text-classification'?"
+    )
+
+
+def test_arguments_of_loading_do_not_go_with_a_loaded_model(folder: Path):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with pytest.raises(InputError, match="revision, dtype: only for a model that is loaded here"):
+        pipeline("text-classification", model=model, revision="main", dtype="bfloat16")
+
+
+def tiny(**settings) -> BertForSequenceClassification:
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=19, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, **settings
+        )
+    )
+
+
+def test_labels_without_names_are_numbered(folder: Path):
+    classify = pipeline("text-classification", model=tiny(num_labels=3), tokenizer=folder)
+    assert classify.labels.names == ("LABEL_0", "LABEL_1", "LABEL_2")
+    assert list(classify("see")[0].scores) == ["LABEL_0", "LABEL_1", "LABEL_2"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_labels": 1},
+        {"num_labels": 3, "problem_type": "multi_label_classification"},
+        {"num_labels": 3, "problem_type": "regression"},
+    ],
+)
+def test_a_head_that_does_not_choose_one_label_is_refused(folder: Path, settings: dict):
+    with pytest.raises(
+        InputError, match="text classification chooses one label of several; this model has num_labels="
+    ):
+        pipeline("text-classification", model=tiny(**settings), tokenizer=folder)
+
+
+def test_a_model_without_a_tokenizer_says_so():
+    with pytest.raises(InputError, match="this model has no tokenizer"):
+        pipeline("text-classification", model=tiny())
+
+
+class Lengths:
+    """A runtime that is not torch: it scores a text by its tokens."""
+
+    labels = LabelSet(("short", "long"))
+    revision = "by-length"
+    max_length = 32
+
+    def logits(self, encodings):
+        lengths = np.array([len(encoding) for encoding in encodings], dtype=np.float32)
+        return np.stack([10 - lengths, lengths - 10], axis=1)
+
+
+def test_another_runtime_may_run_the_model(folder: Path):
+    classify = pipeline("text-classification", model=Lengths(), tokenizer=folder)
+    short, long = classify(["see you", "see you at six " * 5])
+    assert (short.label, long.label, short.model) == ("short", "long", "by-length")
+    with pytest.raises(InputError, match="this model does not know its tokenizer: give tokenizer="):
+        pipeline("text-classification", model=Lengths())
+
+
+def test_without_torch_in_the_model_torch_is_not_imported(folder: Path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from test_loading_runtime import Lengths; import enfold.pipelines; "
+        "print(enfold.pipelines.pipeline('text-classification', model=Lengths(), tokenizer=sys.argv[1])('see you')[0].label); "
+        "assert 'torch' not in sys.modules"
+    )
+    runtime = folder / "test_loading_runtime.py"
+    runtime.write_text(
+        "import numpy as np\nfrom enfold.values import LabelSet\n"
+        "class Lengths:\n"
+        "    labels = LabelSet(('short', 'long'))\n    revision = 'by-length'\n    max_length = 32\n"
+        "    def logits(self, encodings):\n"
+        "        lengths = np.array([len(encoding) for encoding in encodings])\n"
+        "        return np.stack([10 - lengths, lengths - 10], axis=1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder, folder], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "short"
