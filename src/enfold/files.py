@@ -52,7 +52,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; on leaving without an error it takes the place of ``path``.
+    """Give a temporary folder beside ``path``; on leaving without an error, fsync its files and put it in place.
 
     A folder that stood there before is replaced: it stays readable until the new one is complete, and
     files that are still memory-mapped stay valid.
@@ -68,6 +68,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     try:
         with _clear_when_full(target):
             yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb+") as written:
+                        os.fsync(written.fileno())
             if target.exists():
                 target.replace(previous)
             temporary.replace(target)
