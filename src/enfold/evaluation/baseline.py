@@ -96,4 +96,4 @@ def tfidf_baseline(
             raise DataError("the baseline found no words: every training text is blank") from None
         raise
     # A sample may have missed a rare class: the classes are those that were fitted.
-    return Baseline(LabelSet(tuple(classifier.classes_)), f"tfidf-{revision}", classifier)
+    return Baseline(LabelSet(tuple(map(str, classifier.classes_))), f"tfidf-{revision}", classifier)

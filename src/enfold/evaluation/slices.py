@@ -73,7 +73,7 @@ def _measured(
         scores = ClassificationScores(answers.right[rows], answers.scores[rows])
         measured = measure(scores, resamples=resamples, seed=seed, confidence=confidence)
         metric = {item.name: item for item in measured.overall}
-        slices.append(
-            Slice(by=by, name=name, rows=scores.rows, accuracy=metric["accuracy"], macro_f1=metric["macro_f1"])
-        )
+        accuracy = metric["accuracy"]
+        f1 = metric["macro_f1"] if 0 < accuracy.value < 1 else None
+        slices.append(Slice(by=by, name=name, rows=scores.rows, accuracy=accuracy, macro_f1=f1))
     return tuple(slices)

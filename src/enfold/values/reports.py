@@ -113,13 +113,16 @@ class CalibrationBin(_Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(_Json):
-    """A part of the rows, such as the shortest quarter, and how the model does there."""
+    """A part of the rows, such as the shortest quarter, and how the model does there.
+
+    Macro F1 is ``None`` where all rows are right, or none is: nothing would say how sure it is.
+    """
 
     by: str
     name: str
     rows: int
     accuracy: Metric
-    macro_f1: Metric
+    macro_f1: Metric | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
