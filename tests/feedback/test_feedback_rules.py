@@ -51,7 +51,7 @@ def test_a_text_once_held_back_stays_so_whatever_is_judged_later() -> None:
 
 
 @given(st.integers(), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_a_larger_share_only_adds_to_what_X: float, other: float) -> None:
+def test_a_larger_share_only_adds_to_what_is_held_back(number: int, one: float, other: float) -> None:
     small, large = sorted([one, other])
     identity = content_id(f"text {number}")
     assert is_held_back(identity, large) or not is_held_back(identity, small)

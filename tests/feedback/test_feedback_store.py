@@ -169,16 +169,26 @@ def test_export_writes_the_judgements_and_on_request_everything(
     assert store.export(tmp_path / "history.csv", history=True) == 6
     with (tmp_path / "history.csv").open(newline="") as source:
         assert next(row["text"] for row in csv.DictReader(source)) == "text 1, with a comma"
+        assert NOON.isoformat() in (tmp_path / "history.csv").read_text()
     assert store.export(tmp_path / "all.parquet", unjudged=True) == 7
     table = pl.read_parquet(tmp_path / "all.parquet")
     assert table["prediction_id"].to_list() == ["p0", "p1", "p1", "p2", "p3", "p3", "p4"]
     assert table.filter(pl.col("kind").is_null()).select("label", "user", "at").row(0) == (None, None, None)
+    assert table["at"].drop_nulls().to_list() == [one.at for one in store.judgements() if one.prediction_id == "p1"] + [
+        one.at for one in store.judgements() if one.prediction_id == "p3"
+    ]
 
 
 def test_export_to_another_kind_of_file_is_refused_and_leaves_nothing(store: FeedbackStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"out\.xlsx"):
         store.export(tmp_path / "out.xlsx")
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_export_for_spreadsheets_disarms_formulas(store: FeedbackStore, tmp_path: Path) -> None:
+    store.record([served("p1", "=HYPERLINK(1)")])
+    store.export(tmp_path / "sheet.csv", unjudged=True, for_spreadsheets=True)
+    assert ",'=HYPERLINK(1)," in (tmp_path / "sheet.csv").read_text()
 
 
 def test_export_of_nothing_still_has_its_columns(store: FeedbackStore, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -144,31 +145,34 @@ class FeedbackStore:
                 users=_count(connection, sa.select(sa.func.count(names.c.user))),
             )
 
-    def export(self, path: str | Path, *, unjudged: bool = False, history: bool = False) -> int:
-        """Write the judgements to a ``.csv``, ``.jsonl`` or ``.parquet`` file, whole or not at all.
+    def export(
+        self, path: str | Path, *, unjudged: bool = False, history: bool = False, for_spreadsheets: bool = False
+    ) -> int:
+        """Write the judgements to a CSV, TSV, JSONL or Parquet file, whole or not at all.
 
-        The columns are those of `Judgement`.
+        The columns are those of `Judgement`; moments are ISO 8601 in UTC, in Parquet moments proper. Rows come in the
+        order of the predictions.
 
         Args:
-            path: the file; one that is there is replaced.
+            path: the file, its kind by its suffix; one that is there is replaced.
             unjudged: also the predictions that nobody judged, with empty ``kind``, ``label``, ``user`` and ``at``.
             history: also replaced judgements; see `judgements`.
+            for_spreadsheets: put an apostrophe before texts that a spreadsheet would run as a formula; strangers
+                wrote them.
 
         Returns:
             The number of rows written.
 
         Raises:
-            DataError: the file's name has another ending.
+            DataError: the file's name has another suffix.
             ServiceError: the database failed.
         """
-        from enfold.data import TableWriter
+        from enfold.data.writing import TableWriter
 
-        written = 0
-        with TableWriter(path) as writer:
+        with TableWriter(path, columns=_JUDGEMENT_FIELDS, for_spreadsheets=for_spreadsheets) as writer:
             for rows in self._pages(unjudged=unjudged, history=history):
-                writer.write(rows)
-                written += len(rows)
-        return written
+                writer.write(rows if writer.kind == ".parquet" else map(_in_words, rows))
+        return writer.rows
 
     def forget(self, user: str) -> Forgotten:
         """Remove a user's predictions and judgements so that their bytes are gone; see `enfold.feedback.forgetting`.
@@ -238,6 +242,11 @@ def _judgement_row(row: sa.RowMapping) -> dict[str, Any]:
 
 
 _JUDGEMENT_FIELDS = tuple(field.name for field in fields(Judgement))
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its moments as text."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def _prediction_row(entry: ServedPrediction) -> dict[str, Any]:
