@@ -19,16 +19,18 @@ configuration are passed over: they hold words, not texts.
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from enfold.data.identity import content_id, normal_form
 from enfold.files import atomic_file, write_json
@@ -39,6 +41,7 @@ _LONG = 20
 """Characters of the normal form from which a text is looked for in every value, and inside it."""
 _ELLIPSIS = re.compile(r"(…|\.\.\.)$")
 _LINES = {".csv": ",", ".tsv": "\t", ".jsonl": None}
+_PACKED: dict[str, Callable[..., IO[str]]] = {".gz": gzip.open, ".bz2": bz2.open}
 _PLAIN = {".txt", ".md", ".log", ".toml", ".yaml", ".yml"}
 _OF_MODELS = {
     "added_tokens.json",
@@ -69,11 +72,11 @@ class Found:
 def purge_files(folder: str | Path, texts: Iterable[str], *, columns: Collection[str] = ("text",)) -> list[Found]:
     """Remove texts from the files under a folder; see the rules at the top of this file.
 
-    Databases, weights and files of other kinds are not looked into. Call it only on what the project made: a user's
-    own data file is not among that.
+    Databases, weights and files of other kinds are not looked into; a table may be packed as ``.gz`` or ``.bz2``. Call
+    it only on what the project made: neither a user's own data file nor foreign pages are among that.
 
     Args:
-        folder: where to look, all folders below and hidden ones included; links are not followed.
+        folder: where to look, all folders below and hidden ones included; links are not followed. Or one file.
         texts: the texts, as `Forgotten.texts` gives them.
         columns: names of the columns and JSON keys whose values are texts.
 
@@ -85,7 +88,7 @@ def purge_files(folder: str | Path, texts: Iterable[str], *, columns: Collection
     for path in sorted(_files(Path(folder))) if sought else []:
         try:
             result = _purge_file(path, sought)
-        except (ValueError, csv.Error, _unreadable_parquet()):
+        except (ValueError, csv.Error, EOFError, gzip.BadGzipFile, _unreadable_parquet()):
             result = Found(path=path, action="unreadable")
         if result:
             found.append(result)
@@ -118,7 +121,10 @@ class _Sought:
 
 
 def _purge_file(path: Path, sought: _Sought) -> Found | None:
-    kind = path.suffix.lower()
+    packed = path.suffix.lower() in _PACKED
+    kind = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    if packed and kind not in _LINES:
+        return None
     if kind == ".parquet":
         return _purge_parquet(path, sought)
     if kind in _LINES:
@@ -158,17 +164,14 @@ def _purge_lines(path: Path, sought: _Sought, *, delimiter: str | None) -> Found
     rows = sum(not stays for _, stays in _lines(path, sought, delimiter))
     if not rows:
         return None
-    with (
-        _rewritten(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target,
-    ):
+    with _rewritten(path) as temporary, _text(path, "wt", at=temporary) as target:
         target.writelines(raw for raw, stays in _lines(path, sought, delimiter) if stays)
     return Found(path=path, action="rewritten", rows=rows)
 
 
 def _lines(path: Path, sought: _Sought, delimiter: str | None) -> Iterator[tuple[str, bool]]:
     """Each row as it stands in the file, and whether it stays."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as source:
+    with _text(path, "rt") as source:
         if delimiter is None:
             for raw in source:
                 yield raw, not raw.strip() or not _any_holds(json.loads(raw), sought)
@@ -191,6 +194,12 @@ def _lines(path: Path, sought: _Sought, delimiter: str | None) -> Iterator[tuple
                 else:
                     names = [*header, *[""] * (len(row) - len(header))]
                     yield raw, not any(sought.holds(cell, name) for name, cell in zip(names, row, strict=False))
+
+
+def _text(path: Path, mode: Literal["rt", "wt"], *, at: Path | None = None) -> IO[str]:
+    """Open a file, packed or not as its name says, so that any bytes come back as they were."""
+    unpacked = _PACKED.get(path.suffix.lower(), open)
+    return unpacked(at or path, mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def _purge_json(path: Path, sought: _Sought) -> Found | None:
@@ -274,7 +283,8 @@ def _as_json(value: str) -> Any:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    paths = [folder] if folder.is_file() else folder.rglob("*")
+    return (path for path in paths if path.is_file() and not path.is_symlink())
 
 
 @contextmanager
