@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from enfold.errors import ServiceError
 from enfold.files import read_json, write_json
@@ -15,7 +16,7 @@ class Promotion:
     """A model that was put in service: when, why, and what was in service before."""
 
     revision: str
-    previous: str | None
+    kind: Literal["promotion", "rollback"]
     reason: str
     at: str
 
@@ -41,6 +42,10 @@ class ServiceRecord:
         history = self.history()
         return history[-1].revision if history else None
 
+    def was_served(self, revision: str) -> bool:
+        """Whether a model was ever in service: one that was taken out of it does not come back by itself."""
+        return any(step.revision == revision for step in self.history())
+
     def folder(self, revision: str | None = None) -> Path:
         """The folder of a model that was put in service; by default of the one in service now.
 
@@ -62,16 +67,7 @@ class ServiceRecord:
         Raises:
             ServiceError: there is no such model.
         """
-        self.folder(revision)
-        history = self.history()
-        step = Promotion(
-            revision=revision,
-            previous=history[-1].revision if history else None,
-            reason=reason,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        write_json(self._path, {"revision": revision, "history": [asdict(item) for item in [*history, step]]})
-        return step
+        return self._append(revision, "promotion", reason)
 
     def rollback(self) -> Promotion:
         """Put the model back that was in service before the present one; a second rollback goes one further back.
@@ -81,10 +77,18 @@ class ServiceRecord:
         """
         stack: list[str] = []
         for step in self.history():
-            if step.revision in stack:  # a rollback: what came after it is undone
-                del stack[stack.index(step.revision) + 1 :]
+            if step.kind == "rollback":
+                stack.pop()
             else:
                 stack.append(step.revision)
         if len(stack) < 2:
-            raise ServiceError("nothing to roll back to: only one model was ever in service")
-        return self.promote(stack[-2], reason=f"rollback from {stack[-1]}")
+            raise ServiceError("nothing to roll back to: no other model was in service before")
+        return self._append(stack[-2], "rollback", f"rollback from {stack[-1]}")
+
+    def _append(self, revision: str, kind: Literal["promotion", "rollback"], reason: str) -> Promotion:
+        self.folder(revision)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        step = Promotion(revision=revision, kind=kind, reason=reason, at=now)
+        history = [asdict(item) for item in [*self.history(), step]]
+        write_json(self._path, {"revision": revision, "history": history})
+        return step

@@ -31,14 +31,15 @@ class StageResult:
 
 @functools.cache
 def code_version(packages: tuple[str, ...]) -> str:
-    """Fingerprint of the source of some of Enfold's packages and of the libraries that decide their results.
+    """Fingerprint of the source of some of Enfold's packages or files, and of the libraries that decide their results.
 
     A change of the code that a stage runs makes its old results stale; a change elsewhere does not.
     """
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in sorted(packages):
-        for file in sorted((root / package).rglob("*.py")):
+        source = root / package
+        for file in [source] if source.is_file() else sorted(source.rglob("*.py")):
             digest.update(file.relative_to(root).as_posix().encode())
             digest.update(file.read_bytes())
     for library in ("torch", "tokenizers", "polars", "scikit-learn"):
