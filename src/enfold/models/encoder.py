@@ -14,7 +14,9 @@ from enfold.layers.activations import activation
 from enfold.layers.attention import Attention
 from enfold.layers.block import Block
 from enfold.layers.door import Entry, enter
+from enfold.layers.dropout import Dropout
 from enfold.layers.embeddings import Embeddings, check_inputs
+from enfold.layers.feed_forward import FeedForward
 from enfold.layers.packing import Layout
 from enfold.layers.places import Assembly, place
 from enfold.layers.specs import EncoderSpec
@@ -33,7 +35,7 @@ def build_embeddings(spec: EncoderSpec) -> Embeddings:
         "positions": nn.Embedding(spec.positions.capacity, spec.width),
         "types": nn.Embedding(table.types, spec.width),
         "embeddings_norm": nn.LayerNorm(spec.width, eps=spec.norm.eps),
-        "embeddings_dropout": nn.Dropout(table.dropout),
+        "embeddings_dropout": Dropout(table.dropout),
     }
     return Embeddings(parts, spec.names)
 
@@ -47,12 +49,12 @@ def build_block(spec: EncoderSpec) -> Block:
         "key": nn.Linear(width, width),
         "value": nn.Linear(width, width),
         "attention_output": nn.Linear(width, width),
-        "attention_dropout": nn.Dropout(spec.dropout),
+        "attention_dropout": Dropout(spec.dropout),
         "attention_norm": nn.LayerNorm(width, eps=spec.norm.eps),
         "up": nn.Linear(width, inner),
-        "activation": activation(spec.feed_forward.activation),
+        "feed_forward": FeedForward(activation(spec.feed_forward.activation)),
         "down": nn.Linear(inner, width),
-        "output_dropout": nn.Dropout(spec.dropout),
+        "output_dropout": Dropout(spec.dropout),
         "output_norm": nn.LayerNorm(width, eps=spec.norm.eps),
     }
     return Block(parts, spec.names)
