@@ -43,7 +43,8 @@ def test_where_there_are_others_one_user_supplies_at_most_half() -> None:
 
 
 def test_a_user_may_always_supply_twenty() -> None:
-    assert capped([*spread("alice", 30), *spread("bob", 2)])[1] == {"user 'alice'": (30, ALWAYS_ALLOWED)}
+    for count in (20, 21, 30):
+        assert capped([*spread("alice", count), *spread("bob", 2)])[1] == {"user 'alice'": (count, ALWAYS_ALLOWED)}
 
 
 def test_the_share_is_a_setting() -> None:

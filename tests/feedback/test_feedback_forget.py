@@ -32,7 +32,7 @@ def files_with(folder: Path, *words: str) -> list[str]:
 
 def fill(store: FeedbackStore) -> None:
     """Rows of three users, long texts and short, judged by each other."""
-    for number in range(120):
+    for number in range(60):
         text = f"{MARK} {number} " + f"{MARK} in a long text, " * (number % 40) * (50 if number % 7 == 0 else 1)
         store.record(
             [served(f"m{number}", text, user="mallory-quux"), served(f"b{number}", f"kept {number}", user="bob")]
@@ -47,21 +47,21 @@ def test_forgetting_removes_what_the_user_sent_and_said_and_what_others_said_of_
     fill(store)
     store.record([served("b-same", f"{MARK} 2 {MARK} in a long text, {MARK} IN a long text,", user="bob")])
     forgotten = store.forget("mallory-quux")
-    assert (forgotten.user, forgotten.predictions, forgotten.judgements) == ("mallory-quux", 120, 3)
-    assert len(forgotten.texts) == len(forgotten.content_ids) == 120
+    assert (forgotten.user, forgotten.predictions, forgotten.judgements) == ("mallory-quux", 60, 3)
+    assert len(forgotten.texts) == len(forgotten.content_ids) == 60
     assert [content_id(text) for text in forgotten.texts] == list(forgotten.content_ids)
     assert forgotten.judged_content_ids == (forgotten.content_ids[1], content_id("kept 1"))
     assert forgotten.still_held == (content_id(forgotten.texts[2]),)
     assert forgotten.models == ("rev-1",)
     assert [(one.prediction_id, one.user) for one in store.judgements(history=True)] == [("b1", "bob")]
-    assert store.counts().predictions == 121
+    assert store.counts().predictions == 61
 
 
 def test_a_user_who_is_not_there_is_no_error(store: FeedbackStore) -> None:
     fill(store)
     forgotten = store.forget("nobody")
     assert (forgotten.predictions, forgotten.judgements, forgotten.texts, forgotten.models) == (0, 0, (), ())
-    assert store.counts().predictions == 240
+    assert store.counts().predictions == 120
 
 
 def test_the_bytes_are_gone_from_the_sqlite_files_while_a_server_has_them_open(sqlite_file: Path) -> None:
@@ -78,7 +78,20 @@ def test_the_bytes_are_gone_from_the_sqlite_files_while_a_server_has_them_open(s
         assert files_with(sqlite_file.parent, MARK, "mallory-quux") == []
         assert files_with(sqlite_file.parent, "kept 5") == ["feedback.db"]
         server.record([served("after", "after", user="bob")])
-        assert server.counts().predictions == 121
+        assert server.counts().predictions == 61
+
+
+def test_what_another_program_deleted_without_care_is_gone_too(sqlite_file: Path) -> None:
+    with FeedbackStore(sqlite_file) as store:
+        fill(store)
+        other = sqlite3.connect(sqlite_file)
+        other.execute("PRAGMA secure_delete = OFF")
+        other.execute("DELETE FROM predictions WHERE id = 'm35'")
+        other.commit()
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.close()
+        store.forget("mallory-quux")
+        assert files_with(sqlite_file.parent, MARK, "mallory-quux") == []
 
 
 def test_a_server_goes_on_recording_while_a_user_is_forgotten(address: str, tmp_path: Path) -> None:
@@ -123,7 +136,7 @@ def test_an_old_copy_that_another_process_keeps_open_is_said_and_the_next_try_fi
             ServiceError, match=r"the rows are removed from .*; close it and forget the same user again"
         ):
             store.forget("mallory-quux")
-        assert store.counts().predictions == 120
+        assert store.counts().predictions == 60
         reader.execute("COMMIT")
         reader.close()
         assert store.forget("mallory-quux").predictions == 0
