@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 
 from enfold.errors import require
 from enfold.values.reports import CalibrationBin
+from enfold.web.pages import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,12 +106,10 @@ def curve_plot(curves: Mapping[str, Sequence[tuple[float, float]]], *, title: st
         axis: what the values are.
     """
     with _drawing(height=2.7) as (figure, axes):
-        looks = ({"color": _MUTED}, {"color": _ACCENT, "marker": "o", "markersize": 4}, {"color": _BAD, "marker": "s"})
-        if len(curves) == 1:
-            looks = looks[1:]
-        for (name, points), look in zip(curves.items(), looks, strict=False):
+        looks = [(_MUTED, None), (_ACCENT, "o"), (_BAD, "s")]
+        for (name, points), (colour, marker) in zip(curves.items(), looks[len(curves) == 1 :], strict=False):
             steps, values = zip(*points, strict=True)
-            axes.plot(steps, values, label=name, linewidth=1.6, **look)  # type: ignore[arg-type]
+            axes.plot(steps, values, label=name, linewidth=1.6, color=colour, marker=marker, markersize=4)
         axes.set_xlabel("optimiser steps")
         axes.set_ylabel(axis)
         axes.grid(axis="y")
@@ -183,7 +182,7 @@ def _svg(figure: Figure, title: str, description: str) -> str:
     assert view is not None
     return (
         f'<svg viewBox="{view[1]}" role="img" aria-labelledby="{own}-title {own}-desc">'
-        f'<title id="{own}-title">{escape(title)}</title><desc id="{own}-desc">{escape(description)}</desc>'
+        f'<title id="{own}-title">{escape(title)}</title><desc id="{own}-desc">{escape(shown(description))}</desc>'
         f"{drawn[drawn.index('>') + 1 :].strip()}"
     )
 
@@ -212,7 +211,7 @@ def _width(text: str) -> float:
 
 
 def _short(name: str, longest: int = 26) -> str:
-    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    name = " ".join(shown(name).split())
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 

@@ -31,7 +31,7 @@ def labelled_rows(
     Raises:
         DataError: a column is missing, there are no rows, or a row lacks its text or label.
     """
-    from enfold.data.tables import as_table
+    from enfold.data import as_table
 
     if source is None:
         source = str(data) if isinstance(data, (str, Path)) else "the data"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from enfold.values.reports import Comparison, Metric, Report
-from enfold.web.pages import count, points, share
+from enfold.values.reports import Comparison, Decision, Metric, Report
+from enfold.web.pages import count, duration, points, share, size
 
 __all__ = [
     "METRIC_NAMES",
+    "changes_sentence",
     "confused_pairs",
+    "costs_of",
     "facts_of",
     "gap_sentence",
     "headline",
@@ -72,6 +74,32 @@ def gap_sentence(other: Comparison) -> str:
     return f"{said} ({bounds}; {changed})."
 
 
+def costs_of(decision: Decision) -> list[tuple[str, float, float | None, Callable[[float], str], bool]]:
+    """What the models cost: (name, before, after, how to show it, whether more is better)."""
+    kinds: list[tuple[str, str, Callable[[float], str], bool]] = [
+        ("Size of the weights", "bytes", size, False),
+        ("Latency of one text, median", "latency_p50", duration, False),
+        ("Latency of one text, 99th percentile", "latency_p99", duration, False),
+        ("Throughput, texts per second", "throughput", count, True),
+    ]
+    after = decision.after
+    return [
+        (name, getattr(decision.before, key), getattr(after, key) if after else None, show, more)
+        for name, key, show, more in kinds
+    ]
+
+
+def changes_sentence(decision: Decision) -> str:
+    """What compression did to the answers, and how much it was allowed to."""
+    allowed = f"Up to {100 * decision.bound:.1f} points of accuracy may be lost."
+    if decision.flips is None or decision.largest_change is None:
+        return allowed
+    return (
+        f"{count(decision.flips)} of {count(decision.rows)} labels changed; the largest change of a score is "
+        f"{decision.largest_change:.3f}. {allowed}"
+    )
+
+
 def confused_pairs(report: Report, *, most: int = 20) -> list[tuple[str, str, int, int]]:
     """Pairs (right label, predicted label, rows, rows of the right label), the most frequent confusions first."""
     pairs = [
@@ -87,7 +115,7 @@ def facts_of(value: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """The single values of a JSON object as (name, text); notes and what is empty or nested is left out."""
     facts = []
     for key, item in (value or {}).items():
-        if key == "notes" or item is None or item == "" or item == []:
+        if key == "notes" or _is_empty(item):
             continue
         if _is_list_of_plain(item):
             facts.append((_title(key), ", ".join(map(_text, item))))
@@ -98,16 +126,19 @@ def facts_of(value: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 def tables_of(value: Mapping[str, Any] | None) -> list[tuple[str, list[str], list[list[str]]]]:
     """The nested values of a JSON object as (caption, column names, lines)."""
-    tables = []
-    for key, item in (value or {}).items():
-        if isinstance(item, Mapping) and item:
-            if all(isinstance(part, Mapping) for part in item.values()):
-                tables.append((_title(key), *_grid([{"": name, **part} for name, part in item.items()])))
-            else:
-                tables.append((_title(key), [], [[str(name), _flat(part)] for name, part in item.items()]))
-        elif isinstance(item, (list, tuple)) and item and all(isinstance(part, Mapping) for part in item):
-            tables.append((_title(key), *_grid(item)))
-    return tables
+    return [table for key, item in (value or {}).items() for table in _tables(_title(key), item)]
+
+
+def _tables(title: str, item: Any) -> list[tuple[str, list[str], list[list[str]]]]:
+    if isinstance(item, (list, tuple)) and item and all(isinstance(part, Mapping) for part in item):
+        return [(title, *_grid(item))]
+    if not isinstance(item, Mapping) or not item:
+        return []
+    inner = {name: part for name, part in item.items() if isinstance(part, Mapping)}
+    if len(inner) == len(item):
+        return [(title, *_grid([{"": name, **part} for name, part in inner.items()]))]
+    plain = [[_title(name), _flat(part)] for name, part in item.items() if name not in inner and not _is_empty(part)]
+    return [(title, [], plain), *(table for name, part in inner.items() for table in _tables(f"{title}: {name}", part))]
 
 
 def _grid(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -119,6 +150,10 @@ def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_flat(part)}" for name, part in value.items())
     return ", ".join(map(_flat, value)) if isinstance(value, (list, tuple)) else _text(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or value == [] or value == ()
 
 
 def _is_list_of_plain(value: Any) -> bool:

@@ -250,14 +250,16 @@ class Decision(_Json):
     reason: str
     format: str
     before: Cost
-    after: Cost
+    after: Cost | None = None
+    """``None`` where the format does not run on this machine; then the next fields are, too."""
+    difference: PairedDifference | None = None
+    """Accuracy of the compressed model less that of the trained one."""
+    flips: int | None = None
+    """Rows whose label changed."""
+    largest_change: float | None = None
+    """The most that any label's score moved on any row."""
     bound: float
     """Largest loss of accuracy that was allowed, as a share: 0.005 is half a point."""
-    difference: PairedDifference
-    """Accuracy of the compressed model less that of the trained one."""
-    flips: int
-    """Rows whose label changed."""
-    largest_change: float
-    """The most that any label's score moved on any row."""
     rows: int
+    """Validation rows that it was decided on."""
     machine: dict[str, Any] = field(default_factory=dict)

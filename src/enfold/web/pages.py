@@ -18,8 +18,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def render(template: str, **values: Any) -> str:
     """Render a template of ``web/templates``.
 
-    Values are escaped, whatever they are; a template that asks for a value it was not given is an error. The
-    style sheet is there as ``style``.
+    Values are escaped and rid of control characters, whatever they are; a template that asks for a value it was
+    not given is an error. The style sheet is there as ``style``.
 
     Args:
         template: file name, such as ``"report.html.j2"``.
@@ -42,6 +42,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("enfold.web"),
         autoescape=True,
+        finalize=lambda value: shown(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
