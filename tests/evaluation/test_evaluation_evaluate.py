@@ -136,19 +136,32 @@ def test_texts_of_one_length_have_no_length_slices():
     assert evaluate(Known(LABELS, {"a": (1, 0), "b": (1, 0)}), rows).slices == ()
 
 
+TWO_UNKNOWN = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
+
+
 @pytest.mark.parametrize(
     ("rows", "settings", "error", "message"),
     [
         ([], {}, DataError, "the data has no rows to evaluate on"),
-        (ROWS, {"text": "txt"}, DataError, "column 'txt' not in the data; it has: text, label, from; did you mean 'text'?"),
+        (
+            ROWS,
+            {"text": "txt"},
+            DataError,
+            "column 'txt' not in the data; it has: text, label, from; did you mean 'text'?",
+        ),
         (ROWS, {"slices": ["form"]}, InputError, "cannot slice by 'form'.*it has: from; did you mean 'from'?"),
-        ([{"text": "a", "label": "sapm"}], {}, LabelError, "'sapm' in the data is not a label of the model, which has: ham, spam; did you mean 'spam'?"),
-        ([{"text": "a", "label": "x"}, {"text": "b", "label": "y"}], {}, LabelError, "'x', 'y' in the data are not labels of the model"),
-        ([*ROWS, {"text": None, "label": "ham"}], {}, DataError, "row 5 of the data has no text: column 'text' holds None"),
-        ([*ROWS, {"text": "a", "label": None}], {}, DataError, "row 5 of the data has no label: column 'label' is empty"),
+        (
+            [{"text": "a", "label": "sapm"}],
+            {},
+            LabelError,
+            "'sapm' in the data is not a label of the model, which has: ham, spam; did you mean 'spam'?",
+        ),
+        (TWO_UNKNOWN, {}, LabelError, "'x', 'y' in the data are not labels of the model"),
+        ([*ROWS, {"text": None, "label": "ham"}], {}, DataError, "row 5 of the data has no text: 'text' holds None"),
+        ([*ROWS, {"text": "a", "label": None}], {}, DataError, "row 5 of the data has no label: 'label' is empty"),
         (ROWS, {"source": "four.csv", "label": "from"}, LabelError, "'A', 'B' in four.csv are not labels"),
     ],
-)  # fmt: skip
+)
 def test_faults_of_the_data_are_named(rows, settings, error, message):
     with pytest.raises(error, match=message.replace("?", r"\?")):
         evaluate(MODEL, rows, **settings)

@@ -41,9 +41,9 @@ def labelled_rows(
     texts, names = _column(table, text, source), _column(table, label, source)
     for row, (value, name) in enumerate(zip(texts, names, strict=True), 1):
         if not isinstance(value, str):
-            raise DataError(f"row {row} of {source} has no text: column {text!r} holds {value!r}")
+            raise DataError(f"row {row} of {source} has no text: {text!r} holds {value!r}")
         if name is None or name == "":
-            raise DataError(f"row {row} of {source} has no label: column {label!r} is empty")
+            raise DataError(f"row {row} of {source} has no label: {label!r} is empty")
     return LabelledRows(
         texts=tuple(texts),
         labels=tuple(_name(name, labels) for name in names),
