@@ -46,7 +46,10 @@ def fill(store: FeedbackStore) -> None:
 def test_forgetting_removes_what_the_user_sent_and_said_and_what_others_said_of_it(store: FeedbackStore) -> None:
     fill(store)
     store.record([served("b-same", f"{MARK} 2 {MARK} in a long text, {MARK} IN a long text,", user="bob")])
+    announced = store.would_forget("mallory-quux")
+    assert store.counts().predictions == 121
     forgotten = store.forget("mallory-quux")
+    assert forgotten == announced
     assert (forgotten.user, forgotten.predictions, forgotten.judgements) == ("mallory-quux", 60, 3)
     assert len(forgotten.texts) == len(forgotten.content_ids) == 60
     assert [content_id(text) for text in forgotten.texts] == list(forgotten.content_ids)

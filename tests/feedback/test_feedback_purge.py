@@ -7,13 +7,15 @@ import gzip
 import html
 import json
 import stat
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 import pytest
+from feedback_examples import LABELS, judged
 
 from enfold.data.identity import content_id
-from enfold.feedback import Found, purge_files
+from enfold.feedback import Found, plan, purge_files
 
 LONG = 'My name is Mallory Quux and I live at 5 Zebra Street, with "quotes", commas & <tags>.'
 SHORT = "call me"
@@ -134,8 +136,26 @@ def test_a_short_text_is_looked_for_in_text_columns_alone(tmp_path: Path) -> Non
     assert purge_files(tmp_path, ["other", "ham"], columns=["label"])[0].rows == 1
 
 
+def test_a_users_name_goes_with_the_texts(tmp_path: Path) -> None:
+    judgements = [judged(f"text {n}", "spam", user="mallory", minutes=10 * n) for n in range(60)]
+    planned = plan(
+        [*judgements, *[judged(f"other {n}", "ham", user="bob", minutes=5 * n) for n in range(20)]], labels=LABELS
+    )
+    record = {"sources": [asdict(source) for source in planned.sources], "feedback": planned.to_json()}
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    (tmp_path / "table.jsonl").write_text(json.dumps({"text": "hers", "user": "mallory"}) + "\n")
+    assert "mallory" in path.read_text()
+    found = purge_files(tmp_path, [one.text for one in judgements], users=["mallory"])
+    assert [one.action for one in found] == ["rewritten", "rewritten"]
+    assert "mallory" not in path.read_text() + (tmp_path / "table.jsonl").read_text()
+    left = json.loads(path.read_text())
+    assert [source["user"] for source in left["sources"]] == ["bob"]
+    assert len(left["feedback"]["training"]) + len(left["feedback"]["held_back"]) == 20
+
+
 def test_the_words_of_a_model_are_not_texts(tmp_path: Path) -> None:
-    for name in ("tokenizer.json", "config.json", "vocab.txt"):
+    for name in ("tokenizer.json", "config.json", "vocab.txt", "lineage.json"):
         (tmp_path / name).write_text(json.dumps({"text": LONG}))
     assert purge_files(tmp_path, TEXTS) == []
 

@@ -159,7 +159,8 @@ def test_a_burst_is_reported_with_who_gave_it() -> None:
     sudden = [judged(f"sudden {n}", "spam", user=f"u{n % 7}", minutes=n / 60) for n in range(49)]
     made = plan([*sudden, judged("slow", "ham", minutes=60)], labels=LABELS)
     assert made.warnings[0] == (
-        "the burst of 49 judgements at 2026-03-01 12:00:00 UTC came from u0, u1, u2, u3, u4 and 2 more"
+        "the burst of 49 judgements at 2026-03-01 12:00:00 UTC came from "
+        "user 'u0', user 'u1', user 'u2', user 'u3', user 'u4' and 2 more"
     )
 
 

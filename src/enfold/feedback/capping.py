@@ -31,7 +31,7 @@ from enfold.errors import SettingsError
 from enfold.feedback.judgements import Judgement
 from enfold.feedback.resolving import Resolved
 
-__all__ = ["ALWAYS_ALLOWED", "Burst", "Limits", "Supply", "cap", "find_bursts"]
+__all__ = ["ALWAYS_ALLOWED", "Burst", "Limits", "Supply", "cap", "find_bursts", "supplier_name"]
 
 ALWAYS_ALLOWED = 20
 """Texts that a supplier may always give."""
@@ -178,8 +178,13 @@ def _suppliers(text: Resolved, bursts: Sequence[Burst], limits: Limits) -> list[
         return []
     found = [burst.name for burst in bursts if all(burst.start <= moment <= burst.end for moment in text.moments)]
     if len(named) < 2:
-        found.append(f"user {next(iter(named))!r}" if named else "feedback without a name")
+        found.append(supplier_name(next(iter(named), None)))
     return found
+
+
+def supplier_name(user: str | None) -> str:
+    """A user as reasons and warnings write one; `enfold.feedback.purge` finds the name again by this form."""
+    return "feedback without a name" if user is None else f"user {user!r}"
 
 
 def _excess(mine: Sequence[Resolved], kept: Collection[str], limits: Limits) -> int:

@@ -25,10 +25,20 @@ from enfold.feedback.database import Database
 from enfold.feedback.judgements import Forgotten
 from enfold.feedback.tables import FEEDBACK, PREDICTIONS
 
-__all__ = ["forget"]
+__all__ = ["forget", "would_forget"]
 
 _WAIT_SECONDS = 60
 """How long other processes may take to let go of an old copy of the pages."""
+
+
+def would_forget(database: Database, user: str) -> Forgotten:
+    """What `forget` would remove now.
+
+    Raises:
+        ServiceError: the database failed.
+    """
+    with database.read() as connection:
+        return _gather(connection, user)
 
 
 def forget(database: Database, user: str) -> Forgotten:
@@ -41,50 +51,58 @@ def forget(database: Database, user: str) -> Forgotten:
         ServiceError: the database failed; or the rows are removed but another process kept an old copy open for
             longer than a minute: the message says to do it again.
     """
-    own = sa.select(PREDICTIONS.c.id).where(PREDICTIONS.c.user == user)
-    by_or_on = sa.or_(FEEDBACK.c.user == user, FEEDBACK.c.prediction_id.in_(own))
     with database.write() as connection:
-        rows = connection.execute(
-            sa.select(PREDICTIONS.c.text, PREDICTIONS.c.content_id, PREDICTIONS.c.model)
-            .where(PREDICTIONS.c.user == user)
-            .order_by(PREDICTIONS.c.number)
-        ).all()
-        judged = connection.execute(
-            sa.select(PREDICTIONS.c.content_id, PREDICTIONS.c.model)
-            .join(FEEDBACK)
-            .where(by_or_on)
-            .order_by(PREDICTIONS.c.number)
-        ).all()
-        judgements = connection.execute(FEEDBACK.delete().where(by_or_on)).rowcount
-        predictions = connection.execute(PREDICTIONS.delete().where(PREDICTIONS.c.user == user)).rowcount
-        content_ids = list(dict.fromkeys(row.content_id for row in rows))
-        still_held = _still_held(connection, content_ids)
+        gathered = _gather(connection, user)
+        connection.execute(FEEDBACK.delete().where(_by_or_on(user)))
+        connection.execute(PREDICTIONS.delete().where(PREDICTIONS.c.user == user))
     if database.is_sqlite:
         _rebuild_sqlite(database)
     else:
         with database.outside_transactions() as connection:
             connection.exec_driver_sql("VACUUM (FULL) feedback, predictions")
+    return gathered
+
+
+def _by_or_on(user: str) -> sa.ColumnElement[bool]:
+    """Judgements by the user, or on the user's predictions."""
+    own = sa.select(PREDICTIONS.c.id).where(PREDICTIONS.c.user == user)
+    return sa.or_(FEEDBACK.c.user == user, FEEDBACK.c.prediction_id.in_(own))
+
+
+def _gather(connection: sa.Connection, user: str) -> Forgotten:
+    rows = connection.execute(
+        sa.select(PREDICTIONS.c.text, PREDICTIONS.c.content_id, PREDICTIONS.c.model)
+        .where(PREDICTIONS.c.user == user)
+        .order_by(PREDICTIONS.c.number)
+    ).all()
+    judged = connection.execute(
+        sa.select(PREDICTIONS.c.content_id, PREDICTIONS.c.model)
+        .join(FEEDBACK)
+        .where(_by_or_on(user))
+        .order_by(PREDICTIONS.c.number)
+    ).all()
     texts = dict.fromkeys((row.text, row.content_id) for row in rows)
+    still_held = _still_held(connection, user, list(dict.fromkeys(row.content_id for row in rows)))
     return Forgotten(
         user=user,
-        predictions=predictions,
-        judgements=judgements,
+        predictions=len(rows),
+        judgements=len(judged),
         texts=tuple(text for text, _ in texts),
         content_ids=tuple(identity for _, identity in texts),
         judged_content_ids=tuple(dict.fromkeys(row.content_id for row in judged)),
-        still_held=tuple(identity for identity in content_ids if identity in still_held),
+        still_held=tuple(still_held),
         models=tuple(dict.fromkeys(row.model for row in [*rows, *judged])),
     )
 
 
-def _still_held(connection: sa.Connection, content_ids: list[str]) -> set[str]:
-    """Which of the texts are left in rows of other users; asked for in portions, as databases limit a list."""
+def _still_held(connection: sa.Connection, user: str, content_ids: list[str]) -> list[str]:
+    """Which of the texts other users' rows hold too; asked for in portions, as databases limit a list."""
+    others = sa.select(PREDICTIONS.c.content_id).where(PREDICTIONS.c.user.is_distinct_from(user)).distinct()
     held: set[str] = set()
     for start in range(0, len(content_ids), 500):
-        portion = content_ids[start : start + 500]
-        found = sa.select(PREDICTIONS.c.content_id).where(PREDICTIONS.c.content_id.in_(portion)).distinct()
+        found = others.where(PREDICTIONS.c.content_id.in_(content_ids[start : start + 500]))
         held.update(connection.execute(found).scalars())
-    return held
+    return [identity for identity in content_ids if identity in held]
 
 
 def _rebuild_sqlite(database: Database) -> None:

@@ -10,11 +10,15 @@ How a text is recognised, in words:
 - Cut short, as a report prints long texts: a value that ends in an ellipsis, has 20 characters or more before it,
   and is how the text begins.
 
+A user's name is recognised in a column or under a key named ``user``, and in sentences such as ``user 'alice' supplied
+…``, the way the reasons and warnings of `enfold.feedback.rules` write it.
+
 What is done: a row of a Parquet, CSV, TSV or JSONL table that holds the text in any cell is removed, and the table is
 written anew, whole or not at all; in a JSON file the innermost object that holds it inside a list is removed from that
 list. A file that cannot lose the text this way (an HTML report; JSON with the text outside a list) is derived from
 others and is deleted. Plain text that holds it is only reported. The files of a tokenizer and of a model's
-configuration are passed over: they hold words, not texts.
+configuration are passed over: they hold words, not texts. So is ``lineage.json``: the content ids in it are how the
+models that were trained on a forgotten text are found.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ _OF_MODELS = {
     "added_tokens.json",
     "config.json",
     "generation_config.json",
+    "lineage.json",
     "merges.txt",
     "model.safetensors.index.json",
     "special_tokens_map.json",
@@ -69,8 +74,10 @@ class Found:
     """Rows or objects removed from a file that was rewritten."""
 
 
-def purge_files(folder: str | Path, texts: Iterable[str], *, columns: Collection[str] = ("text",)) -> list[Found]:
-    """Remove texts from the files under a folder; see the rules at the top of this file.
+def purge_files(
+    folder: str | Path, texts: Iterable[str], *, users: Collection[str] = (), columns: Collection[str] = ("text",)
+) -> list[Found]:
+    """Remove texts, and the names of users, from the files under a folder; see the rules at the top of this file.
 
     Databases, weights and files of other kinds are not looked into; a table may be packed as ``.gz`` or ``.bz2``. Call
     it only on what the project made: neither a user's own data file nor foreign pages are among that.
@@ -78,12 +85,13 @@ def purge_files(folder: str | Path, texts: Iterable[str], *, columns: Collection
     Args:
         folder: where to look, all folders below and hidden ones included; links are not followed. Or one file.
         texts: the texts, as `Forgotten.texts` gives them.
+        users: the names to remove as well.
         columns: names of the columns and JSON keys whose values are texts.
 
     Returns:
         The files in which a text was found, and those that could not be read, sorted by path.
     """
-    sought = _Sought(texts, columns)
+    sought = _Sought(texts, users, columns)
     found = []
     for path in sorted(_files(Path(folder))) if sought else []:
         try:
@@ -96,19 +104,25 @@ def purge_files(folder: str | Path, texts: Iterable[str], *, columns: Collection
 
 
 class _Sought:
-    """The texts that are looked for."""
+    """The texts and names that are looked for."""
 
-    def __init__(self, texts: Iterable[str], columns: Collection[str]) -> None:
+    def __init__(self, texts: Iterable[str], users: Collection[str], columns: Collection[str]) -> None:
         forms = {content_id(text): normal_form(text) for text in texts}
         self.columns = frozenset(columns)
         self._ids = frozenset(forms)
         self._long = [form for form in forms.values() if len(form) >= _LONG]
+        self._users = frozenset(users)
+        self._mentions = [f"user {user!r}" for user in users]
 
     def __bool__(self) -> bool:
-        return bool(self._ids)
+        return bool(self._ids or self._users)
 
     def holds(self, value: str, column: str | None = None) -> bool:
-        """Whether a value is one of the texts or its id, holds one, or is the beginning of one."""
+        """Whether a value is a text or its id, holds one, or is the beginning of one; or names a user."""
+        if column == "user" and value in self._users:
+            return True
+        if any(mention in value for mention in self._mentions):
+            return True
         if value in self._ids or (column in self.columns and content_id(value) in self._ids):
             return True
         if len(value) < _LONG or not self._long:

@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from enfold.feedback.capping import Burst, Limits, Supply, cap, find_bursts
+from enfold.feedback.capping import Burst, Limits, Supply, cap, find_bursts, supplier_name
 from enfold.feedback.judgements import Judgement
 from enfold.feedback.resolving import Conflict, Resolved, resolve
 from enfold.values import LabelSet
@@ -84,7 +84,7 @@ class Plan:
         """What a person should look at, one sentence each."""
         lines = []
         for burst in self.bursts:
-            names = ", ".join(user or "no name" for user in burst.users[:5])
+            names = ", ".join(supplier_name(user) for user in burst.users[:5])
             more = f" and {len(burst.users) - 5} more" if len(burst.users) > 5 else ""
             lines.append(f"{burst.name} came from {names}{more}")
         for supplies, use in ((self.training_supplies, "train"), (self.held_back_supplies, "measure")):
@@ -93,8 +93,9 @@ class Plan:
                 lines.append(f"{supply.name} supplied {supply.supplied} of the {supply.of} texts to {use}; {kept}")
         for source in self.sources:
             if 2 * source.outvoted > source.texts and source.texts >= 5:
-                who = f"user {source.user!r}" if source.user else "feedback without a name"
-                lines.append(f"{who} was not followed on {source.outvoted} of {source.texts} texts")
+                lines.append(
+                    f"{supplier_name(source.user)} was not followed on {source.outvoted} of {source.texts} texts"
+                )
         if self.conflicts:
             lines.append(f"{len(self.conflicts)} judged texts have no settled label")
         return lines

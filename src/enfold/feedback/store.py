@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from enfold.data.identity import content_id
 from enfold.errors import UnknownPrediction
 from enfold.feedback.database import Database
-from enfold.feedback.forgetting import forget
+from enfold.feedback.forgetting import forget, would_forget
 from enfold.feedback.judgements import Counts, Forgotten, Judgement
 from enfold.feedback.tables import FEEDBACK, PREDICTIONS
 from enfold.values import Feedback, LabelSet, ServedPrediction
@@ -173,6 +173,17 @@ class FeedbackStore:
             for rows in self._pages(unjudged=unjudged, history=history):
                 writer.write(rows if writer.kind == ".parquet" else map(_in_words, rows))
         return writer.rows
+
+    def would_forget(self, user: str) -> Forgotten:
+        """What `forget` would remove now, and nothing removed.
+
+        Whoever also removes the texts from files does that first, with what this gives, and calls `forget` last:
+        interrupted anywhere, it can then be done again, as the database still knows the texts.
+
+        Raises:
+            ServiceError: the database failed.
+        """
+        return would_forget(self._database, _storable(user))
 
     def forget(self, user: str) -> Forgotten:
         """Remove a user's predictions and judgements so that their bytes are gone; see `enfold.feedback.forgetting`.
