@@ -226,6 +226,12 @@ class TrainingArguments:
             faults.append("save_strategy='best' needs an eval_strategy: 'steps' or 'epoch'")
         if self.save_strategy == "best" and self.metric_for_best_model is None:
             faults.append("save_strategy='best' needs metric_for_best_model")
+        if self.max_tokens_per_batch is not None and self.train_sampling_strategy == "sequential":
+            faults.append(
+                "max_tokens_per_batch puts texts of like length together; train_sampling_strategy='sequential' cannot hold"
+            )
+        if self.max_tokens_per_batch is not None and self.dataloader_drop_last:
+            faults.append("dataloader_drop_last and max_tokens_per_batch: no batch of a token budget is a full one")
         if self.dataloader_num_workers == 0 and self.dataloader_prefetch_factor is not None:
             faults.append("dataloader_prefetch_factor needs dataloader_num_workers above 0")
         if self.dataloader_num_workers == 0 and self.dataloader_persistent_workers:

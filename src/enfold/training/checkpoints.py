@@ -30,7 +30,7 @@ from safetensors.torch import load_model, save_file, save_model
 from torch import Tensor, nn
 
 from enfold.errors import CheckpointError, EnfoldError
-from enfold.files import atomic_folder, read_json, write_json
+from enfold.files import atomic_folder, read_json
 from enfold.training.randomness import load_random_states, save_random_states
 from enfold.training.state import TrainerState
 
@@ -107,7 +107,7 @@ def save_checkpoint(
         if optimiser is not None:
             _save_optimiser(optimiser, partial / "optimizer.safetensors")
             save_random_states(partial / "random.safetensors")
-            write_json(partial / "resume.json", resume or {})
+            (partial / "resume.json").write_text(_plain(resume or {}, "schedule"), encoding="utf-8")
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
@@ -182,14 +182,18 @@ def _save_optimiser(optimiser: torch.optim.Optimizer, path: Path) -> None:
                 tensors[f"{index}.{name}"] = value.contiguous()
             else:
                 numbers.setdefault(str(index), {})[name] = value
+    plain = _plain({"groups": kept["param_groups"], "numbers": numbers}, type(optimiser).__name__)
+    save_file(tensors, path, metadata={"plain": plain})
+
+
+def _plain(value: dict[str, Any], what: str) -> str:
     try:
-        plain = json.dumps({"groups": kept["param_groups"], "numbers": numbers})
+        return json.dumps(value, indent=2)
     except TypeError as error:
         raise CheckpointError(
-            f"the state of {type(optimiser).__name__} cannot be written without pickle ({error}); "
+            f"the state of {what} cannot be written without pickle ({error}); "
             "save_only_model=True keeps checkpoints of the model alone"
         ) from error
-    save_file(tensors, path, metadata={"plain": plain})
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, folder: Path) -> None:

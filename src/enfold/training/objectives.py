@@ -74,10 +74,22 @@ class LabelObjective:
     def __call__(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], Any]:
         """Run the model; give the sum for each label column."""
         targets = {name: batch[name] for name in LOSS_TERMS if batch.get(name) is not None}
-        # A label at a masked place decides, at the door, how that place is computed; the model must see it then.
-        hidden = {} if _labels_padding(batch) else targets
-        outputs = model(**{name: value for name, value in batch.items() if name not in hidden})
+        if _labels_padding(batch):
+            return self._at_padding(model, batch, targets)
+        outputs = model(**{name: value for name, value in batch.items() if name not in targets})
         return {name: self._sum(name, outputs, target) for name, target in targets.items()}, outputs
+
+    def _at_padding(
+        self, model: nn.Module, batch: Batch, targets: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Some labels stand at masked places, whose logits do not come back: only the model can compute their loss."""
+        if self.label_smoothing:
+            raise InputError("label_smoothing_factor cannot hold for labels at masked places; set these to -100")
+        counts = self.count(batch)
+        outputs = model(**batch)
+        sums = {name: self._sum(name, outputs, target) for name, target in targets.items() if name != "labels"}
+        rest = outputs["loss"] - total_loss(sums, counts) if sums else outputs["loss"]
+        return {"labels": rest * counts["labels"], **sums}, outputs
 
     def _sum(self, name: str, outputs: Any, target: Tensor) -> Tensor:
         names = LOSS_TERMS[name]

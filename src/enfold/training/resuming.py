@@ -51,11 +51,10 @@ class Start:
 
 def what_to_keep(trainer: Trainer, meter: Meter, position: Position) -> dict[str, Any]:
     """The content of ``resume.json``."""
-    schedule = trainer.lr_scheduler.state_dict()
     return {
         "position": list(position),
         "stopped": trainer.control.should_training_stop and trainer.state.global_step < trainer.state.max_steps,
-        "schedule": {name: value for name, value in schedule.items() if name != "lr_lambdas"},
+        "schedule": trainer.lr_scheduler.state_dict(),
         "meter": meter.state(),
         "settings": _settings(trainer),
     }

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Sampler
 
+from enfold.data.batching import token_budget_batches
+
 
 class EpochBatches(Sampler[list[int]]):
     """The batches of each epoch, as lists of row numbers.
@@ -69,8 +71,6 @@ class EpochBatches(Sampler[list[int]]):
 
     def _make(self, epoch: int) -> list[list[int]]:
         if self.max_tokens is not None:
-            from enfold.data.batching import token_budget_batches
-
             assert self.lengths is not None
             return token_budget_batches(
                 self.lengths,
