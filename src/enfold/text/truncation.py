@@ -49,8 +49,8 @@ class Truncation:
             InputError: none do, or the windows would not move forward.
         """
         room = self.max_length - special
-        if room < 0:
-            raise InputError(f"max_length={self.max_length} is less than the {special} special tokens alone")
+        if room < 0 or (room == 0 and self.keep_overflow):
+            raise InputError(f"max_length={self.max_length} leaves no room for text beside {special} special tokens")
         if self.stride and self.stride >= room:
             raise InputError(
                 f"stride={self.stride} must be less than the {room} tokens of text in a window "
@@ -78,12 +78,19 @@ class Truncation:
         for sequence, (encoding, length) in enumerate(zip((first, second), kept, strict=True)):
             if encoding is None or length >= len(encoding):
                 continue
+            if self.keep_overflow and self.stride >= length > 0:
+                raise InputError(
+                    f"stride={self.stride} must be less than the {length} tokens that max_length={self.max_length} "
+                    "leaves of one text of the pair"
+                )
             if not self.keep_overflow:
                 cuts.append(self._cut(encoding, length, sequence, words[sequence]))
             encoding.truncate(length, stride=self.stride if self.keep_overflow else 0, direction=self.side)
         return tuple(cuts)
 
     def _lengths(self, first: int, second: int | None, room: int) -> tuple[int, int]:
+        if room == 0:
+            return 0, 0
         if self.strategy == "longest_first":
             if second is None:
                 return room, 0
