@@ -13,7 +13,7 @@ def event_name(name: str) -> str:
     for split in ("eval", "test"):
         if name.startswith(f"{split}_"):
             return f"{split}/{name[len(split) + 1 :]}"
-    return f"train/{name.removeprefix('train_')}"
+    return f"train/{name}"
 
 
 class TensorBoardCallback(TrainerCallback):
@@ -35,7 +35,9 @@ class TensorBoardCallback(TrainerCallback):
         """Open the event file."""
         resumed = state.global_step > 0
         self._writer = self._writer_class(
-            logdir=args.events_dir, purge_step=state.global_step + 1 if resumed else None, flush_secs=30
+            logdir=args.events_dir,
+            purge_step=state.global_step + 1 if resumed else None,
+            filename_suffix=f".from-{state.global_step}" if resumed else "",  # names go by the second
         )
         if not resumed:
             self._writer.add_text("args", f"```json\n{args.to_json_string()}\n```")
