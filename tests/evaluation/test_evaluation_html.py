@@ -10,8 +10,7 @@ from known_answers import Known, random_answers
 from enfold.errors import InputError
 from enfold.evaluation import evaluate
 from enfold.evaluation.html import ReportPage, render_report, write_report
-from enfold.evaluation.printing import render_decision
-from enfold.evaluation.printing import render_report as print_report
+from enfold.evaluation.printing import printable_decision, printable_report
 from enfold.values import LabelSet
 from enfold.values.reports import Cost, Decision, Mistake, PairedDifference, Report
 
@@ -226,8 +225,8 @@ def test_the_terminal_shows_the_same_numbers_and_no_markup_of_the_user(report):
 
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     shouting = replace(report.mistakes[0], text="[bold red]now[/] \x1b[31m")
-    console.print(print_report(replace(report, mistakes=(shouting,))))
-    console.print(render_decision(KEPT))
+    console.print(printable_report(replace(report, mistakes=(shouting,))))
+    console.print(printable_decision(KEPT))
     text = console.export_text()
     assert f"Right on {100 * report['accuracy'].value:.1f} %" in text
     assert "[bold red]now[/] \ufffd[31m" in text

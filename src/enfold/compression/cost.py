@@ -24,9 +24,10 @@ Predict = Callable[[list[str]], Any]
 
 _FEWEST_ROUNDS = 5
 _TEXTS_AT_ONCE = 64
+"""A throughput pass may hold at least so many texts; fewer are repeated."""
 _MOST_TEXTS = 2048
 _PASS_SECONDS = 0.3
-"""A throughput pass should take about this long: short enough to alternate, long enough to measure."""
+"""About how long a throughput pass takes: short enough to alternate, long enough to measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,11 @@ def measure_speed(
     order = np.random.default_rng(seed).permutation(len(texts))
     mixed = [texts[row] for row in order]
     many = [mixed[number % len(mixed)] for number in range(max(_TEXTS_AT_ONCE, min(len(mixed), _MOST_TEXTS)))]
-    slowest = 0.0
     for predict in candidates:  # the first calls allocate, compile and prepack
         predict(mixed[:1])
-        predict(many[:_TEXTS_AT_ONCE])
-        slowest = max(slowest, _seconds(predict, many[:_TEXTS_AT_ONCE]))
-    size = int(np.clip(_TEXTS_AT_ONCE * _PASS_SECONDS / max(slowest, 1e-6), 8, len(many)))
-
+    size = 8
+    while max(_seconds(predict, many[:size]) for predict in candidates) < _PASS_SECONDS / 2 and size < len(many):
+        size = min(2 * size, len(many))
     alone = _in_turn(candidates, ([text] for text in cycle(mixed)), budget / 2)
     together = _in_turn(candidates, repeat(many[:size]), budget / 2)
     return [

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-__all__ = ["render_decision", "render_report"]
+__all__ = ["printable_decision", "printable_report"]
 
 MOST_CLASSES = 12
 """Classes listed; of more, the weakest."""
 
 
-def render_report(report: Report, *, mistakes: int = 3) -> RenderableType:
+def printable_report(report: Report, *, mistakes: int = 3) -> RenderableType:
     """A report for ``rich.print``: the result in words, all scores against the other models, classes, mistakes.
 
     Texts and labels come from the user's data: they are printed as they are, never read as markup.
@@ -56,7 +56,7 @@ def render_report(report: Report, *, mistakes: int = 3) -> RenderableType:
     return Group(*parts)
 
 
-def render_decision(decision: Decision) -> RenderableType:
+def printable_decision(decision: Decision) -> RenderableType:
     """A compression decision for ``rich.print``: the verdict, and what it rests on."""
     from rich.console import Group
     from rich.table import Table
