@@ -101,11 +101,18 @@ class Server:
         self.process.wait(timeout=60)
 
 
-def one_epoch() -> None:
+def edit_settings() -> None:
+    """What a user would do in an editor: give the labels names, and train for one epoch only."""
     settings = FOLDER / "enfold.toml"
-    text = re.sub(r"(?m)^epochs = \d+", "epochs = 1", settings.read_text(encoding="utf-8"))
+    text = settings.read_text(encoding="utf-8")
+    for key, value in {
+        "labels": '["ham", "spam"]',
+        "rename": '{ "0" = "ham", "1" = "spam" }',
+        "epochs": "1",
+    }.items():
+        say(f"edit enfold.toml: {key} = {value}")
+        text = re.sub(rf"(?m)^{key} = .*?(?=  #)", f"{key} = {value}", text)
     settings.write_text(text, encoding="utf-8")
-    print("(set to one epoch in enfold.toml, so that this takes minutes)")
 
 
 def correct_the_model(address: str) -> None:
@@ -133,7 +140,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     if not (FOLDER / "enfold.toml").exists():
         enfold("init", DATA)
-        one_epoch()
+        edit_settings()
     enfold("run")
     enfold("predict", "You have won a prize")
     with Server() as address:

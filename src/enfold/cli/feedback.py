@@ -28,6 +28,7 @@ def list_(
     from rich.markup import escape
     from rich.table import Table
 
+    from enfold.cli.printing import one_line
     from enfold.project import Project
 
     with Project.open(project).feedback() as store:
@@ -35,9 +36,8 @@ def list_(
     table = Table("when", "user", "predicted", "said", "text", box=None, header_style="bold")
     for one in judgements:
         said = {"right": "right", "wrong": "wrong", "label": f"is {one.label}"}[one.kind]
-        text = " ".join(one.text.split())
-        cells = (f"{one.at:%Y-%m-%d %H:%M}", one.user or "", one.predicted, said, text)
-        table.add_row(*(escape(cell if len(cell) <= 60 else cell[:59] + "…") for cell in cells))
+        cells = (f"{one.at:%Y-%m-%d %H:%M}", one.user or "", one.predicted, said, one.text)
+        table.add_row(*(escape(one_line(cell, 60)) for cell in cells))
     console = Console()
     if judgements:
         console.print(table)
@@ -50,13 +50,16 @@ def list_(
 def export(
     file: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.")],
     unjudged: Annotated[bool, typer.Option("--unjudged", help="Also predictions that nobody judged.")] = False,
+    for_spreadsheets: Annotated[
+        bool, typer.Option("--for-spreadsheets", help="Mark cells that a spreadsheet would take for a formula.")
+    ] = False,
     project: ProjectFolder = HERE,
 ) -> None:
     """Write the judgements to a file."""
     from enfold.project import Project
 
     with Project.open(project).feedback() as store:
-        rows = store.export(file, unjudged=unjudged)
+        rows = store.export(file, unjudged=unjudged, for_spreadsheets=for_spreadsheets)
     print(f"{rows} rows written to {file}")
 
 

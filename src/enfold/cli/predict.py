@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from enfold.cli.loop import HERE, ProjectFolder
+from enfold.cli.printing import one_line
 from enfold.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -66,15 +67,16 @@ def _texts(arguments: list[str], column: str | None, project: Path) -> Iterator[
     return iter(arguments)
 
 
-def _column(file: Path, column: str | None, project: Path) -> str:
-    """The column asked for, else the project's, else the one that looks like text."""
-    from enfold.data import column_names, find_text_column
+def _column(file: Path, column: str | None, project: Path) -> str | None:
+    """The column asked for, else the project's if the file has it, else whichever looks like text."""
+    from enfold.data import iter_tables
     from enfold.project import FILE_NAME, read_settings
 
     if column is None and (project / FILE_NAME).is_file():
         wanted = read_settings(project / FILE_NAME).data.text
-        column = wanted if wanted in column_names(file) else None
-    return find_text_column(file, column)
+        names = next(iter(iter_tables(file))).columns
+        return wanted if wanted in names else None
+    return column
 
 
 def _pipeline(model: str | None, project: Path) -> TextClassificationPipeline:
@@ -120,5 +122,4 @@ def _row(text: str, prediction: ClassPrediction) -> dict[str, Any]:
 
 
 def _line(text: str, prediction: ClassPrediction) -> str:
-    shown = " ".join(text.split())
-    return f"{prediction.label}  {prediction.score:.4f}  {shown if len(shown) <= 80 else shown[:79] + '…'}"
+    return f"{prediction.label}  {prediction.score:.4f}  {one_line(text, 80)}"

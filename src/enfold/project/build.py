@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from enfold.compression import decide, quantise
 from enfold.evaluation import Answers, Report, answer, report_on, tfidf_baseline
 from enfold.evaluation.html import ReportPage, write_report
 from enfold.files import fingerprint, fingerprint_of, read_json, write_json
@@ -213,6 +212,8 @@ def _compress(root: Path, settings: Settings, model: Path, rows: prepare.Prepare
 
     def work(result: Path, scratch: Path) -> None:
         del scratch
+        from enfold.compression import decide, quantise
+
         tokenizer = Tokenizer.from_pretrained(model)
         trained = AutoModelForSequenceClassification.from_pretrained(model)
         compressed = quantise(trained, format=settings.compression.format)

@@ -13,8 +13,8 @@ from enfold.project.publish import Lineage
 if TYPE_CHECKING:
     from enfold.project.project import Project
 
-MADE_HERE = ("runs", "models", "improvements")
-"""Folders of a project that hold only what the project itself made."""
+MADE_HERE = ("runs", "models", "improvements", "report.html")
+"""What in a project the project itself made, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,48 +33,32 @@ class ProjectForgotten:
 def forget(project: Project, user: str) -> ProjectForgotten:
     """Remove one user's texts; see `Project.forget`.
 
+    The files come first and the database last, so that an interruption leaves the list of what is still to remove.
     The user's own data file and files elsewhere, such as exported feedback, are not the project's to change.
     """
     with project.feedback() as store:
+        leaving = store.would_forget(user)
+        files = _purge(project.folder, leaving, user)
         gone = store.forget(user)
-    texts = [text for text, identity in zip(gone.texts, gone.content_ids, strict=True) if identity not in gone.still_held]
-    files: list[Found] = []
-    for name in MADE_HERE:
-        if (project.folder / name).is_dir():
-            files += purge_files(project.folder / name, texts)
-    files += _purge_reports(project.folder, texts)
-    _drop_partial_runs(project.folder / "runs")
     trained = _trained_on(project.folder / "models", set(gone.judged_content_ids) - set(gone.still_held))
     return ProjectForgotten(
         database=gone, files=tuple(files), trained=trained, served=project.service.revision() in trained
     )
 
 
-def _purge_reports(folder: Path, texts: list[str]) -> list[Found]:
-    """The report lies beside files that are not the project's, so it is looked at alone."""
-    report = folder / "report.html"
-    if not report.is_file():
-        return []
-    alone = folder / "runs" / "report.purging"
-    alone.mkdir(parents=True, exist_ok=True)
-    try:
-        report.replace(alone / report.name)
-        found = purge_files(alone, texts)
-        if (alone / report.name).is_file():
-            (alone / report.name).replace(report)
-        return [Found(path=report, action=item.action, rows=item.rows) for item in found]
-    finally:
-        shutil.rmtree(alone, ignore_errors=True)
-
-
-def _drop_partial_runs(runs: Path) -> None:
-    """What an interrupted stage left may hold texts in forms of its own; the stage begins again without it."""
-    for scratch in runs.glob("*/*.partial"):
+def _purge(folder: Path, leaving: Forgotten, user: str) -> list[Found]:
+    pairs = zip(leaving.texts, leaving.content_ids, strict=True)
+    texts = [text for text, identity in pairs if identity not in leaving.still_held]
+    found: list[Found] = []
+    for name in MADE_HERE:
+        if (folder / name).exists():
+            found += purge_files(folder / name, texts, users=[user])
+    # What an interrupted stage left may hold texts in forms of its own; the stage begins again without it.
+    for scratch in (folder / "runs").glob("*/*.partial"):
         shutil.rmtree(scratch, ignore_errors=True)
+    return found
 
 
 def _trained_on(models: Path, content_ids: set[str]) -> tuple[str, ...]:
-    if not models.is_dir():
-        return ()
     lineages = [Lineage.read(file.parent) for file in sorted(models.glob("*/lineage.json"))]
     return tuple(one.revision for one in lineages if content_ids & set(one.corrections))

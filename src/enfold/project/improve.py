@@ -52,6 +52,7 @@ def limits_of(settings: FeedbackSettings) -> Limits:
         max_source_share=settings.max_source_share,
         max_per_source=settings.max_per_source,
         burst=settings.burst,
+        trusted=frozenset(settings.trusted),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from enfold.data import Profile, Shares, SplitLedger, find_columns, prepare, read_table
+from enfold.data.labels import label_names
 from enfold.errors import LabelError, near
 from enfold.files import fingerprint_of, read_json
 from enfold.hub import Located
@@ -75,6 +76,8 @@ def prepare_rows(
         source = Path(settings.data.file).name
         table = read_table(data.path, source=source, encoding=settings.data.encoding)
         columns = find_columns(table, text=settings.data.text, label=settings.data.label, source=source)
+        if settings.data.rename:
+            table = table.with_columns(_renamed(table[columns.label], settings.data.rename, source))
         tokenizer = Tokenizer.from_pretrained(base.path)
         prepared = prepare(
             table,
@@ -96,6 +99,18 @@ def prepare_rows(
         ledger.with_rows(kept.splits).save(ledger_path)
     profile = Profile.from_json(read_json(stage.folder / "profile.json"))
     return PreparedRows(stage, pl.read_parquet(stage.folder / "table.parquet"), profile)
+
+
+def _renamed(column: pl.Series, names: dict[str, str], source: str) -> pl.Series:
+    """The label column with other names for some labels."""
+    read = label_names(column, source=source)
+    unknown = [name for name in names if name not in read.names]
+    if unknown:
+        known = sorted({name for name in read.names if name is not None})
+        raise LabelError(
+            f"data.rename names the label {unknown[0]!r}, which {source} does not have; it has: {', '.join(known)}"
+        )
+    return pl.Series(column.name, [None if name is None else names.get(name, name) for name in read.names])
 
 
 def _require_labels(known: list[str], found: list[str], source: str) -> None:

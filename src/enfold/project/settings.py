@@ -41,6 +41,8 @@ class DataSettings(_Section):
     """Column that holds the label."""
     labels: list[str] = Field(min_length=2)
     """The names of the labels, in the order of the model's outputs."""
+    rename: dict[str, str] = {}
+    """Names for labels that the file writes otherwise, such as { "0" = "ham", "1" = "spam" }."""
     train: float = Field(0.7, gt=0, lt=1)
     """Share of the rows to train on; shares are approximate, because near duplicates stay together."""
     validation: float = Field(0.1, gt=0, lt=1)
@@ -57,6 +59,9 @@ class DataSettings(_Section):
             raise ValueError(f"train + validation + test must be 1, they are {total:g}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ: {self.labels}")
+        strange = [name for name in self.rename.values() if name not in self.labels]
+        if strange:
+            raise ValueError(f"rename gives the name {strange[0]!r}, which labels does not list: {self.labels}")
         return self
 
 
@@ -139,7 +144,9 @@ class FeedbackSettings(_Section):
     max_per_source: int = Field(200, ge=1)
     """Training corrections that one user may supply in all."""
     burst: int = Field(30, ge=2)
-    """Judgements within one minute that count as a burst."""
+    """Judgements within one minute above which they count as a burst."""
+    trusted: list[str] = []
+    """Users whose corrections are never capped, such as the project's own annotators."""
     margin: float = Field(0.5, ge=0, le=100)
     """Points that the candidate may be worse on the test set, at the lower 95 % bound, overall and per class."""
     minimum_class_rows: int = Field(100, ge=2)
@@ -245,6 +252,8 @@ def _toml(value: Any) -> str:
         return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
     if isinstance(value, float):
         return f"{round(value, 6):g}"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value)

@@ -12,8 +12,7 @@ from enfold.hub import Located
 from enfold.models import AutoModelForSequenceClassification
 from enfold.project.settings import Settings
 from enfold.text import Tokenizer
-from enfold.training import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
-from enfold.training.checkpoints import latest_checkpoint
+from enfold.training import EarlyStoppingCallback, Trainer, TrainingArguments, get_last_checkpoint, set_seed
 from enfold.values import LabelSet
 
 PACKAGES = ("training", "models", "layers", "text", "project/train.py")
@@ -33,7 +32,7 @@ def train(result: Path, scratch: Path, *, settings: Settings, base: Located, tab
     tokenizer = Tokenizer.from_pretrained(base.path)
     set_seed(settings.training.seed)
     model = AutoModelForSequenceClassification.from_pretrained(base.path, labels=labels)
-    context = settings.model.max_length or tokenizer.model_max_length
+    context = min(settings.model.max_length or tokenizer.model_max_length, model.config.max_position_embeddings)
     trainer = Trainer(
         model=model,
         args=_arguments(settings, scratch),
@@ -42,7 +41,7 @@ def train(result: Path, scratch: Path, *, settings: Settings, base: Located, tab
         processing_class=tokenizer,
         callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.training.patience)],
     )
-    trainer.train(resume_from_checkpoint=latest_checkpoint(scratch) is not None)
+    trainer.train(resume_from_checkpoint=scratch.is_dir() and get_last_checkpoint(scratch) is not None)
     model.save_pretrained(result / "model")
     tokenizer.save_pretrained(result / "model")
     write_json(result / "history.json", trainer.state.log_history)
