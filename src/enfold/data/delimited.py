@@ -21,6 +21,8 @@ __all__ = ["Delimited", "open_delimited"]
 _LARGEST_FIELD = 1 << 30
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LONGEST_NAME = 64
+_MOST_WORDS = 4
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _LOOKED_AT = 1000
 
 
@@ -156,8 +158,9 @@ def _separator(path: Path, source: str, encoding: str) -> str:
 def _tabs_with_quotes(path: Path, source: str, encoding: str) -> bool:
     """Whether a tab-separated file quotes its fields as CSV does.
 
-    Most do not: a quote there is a character of the text, and a text may well begin with one. Where every line
-    has as many tabs as the first, quotes count only if each field that begins with one is quoted properly.
+    Most do not: a quote there is a character of the text, and a text may well begin with one. Quotes around all the
+    names say that they do. Else, where every line has as many tabs as the first, quotes count only if each field that
+    begins with one is quoted properly.
     """
     width = None
     began = proper = 0
@@ -165,7 +168,10 @@ def _tabs_with_quotes(path: Path, source: str, encoding: str) -> bool:
         fields = line.rstrip("\r\n").split("\t")
         if fields == [""]:
             continue
-        width = width or len(fields)
+        if width is None:
+            width = len(fields)
+            if all(_QUOTED.fullmatch(field) for field in fields):
+                return True
         if len(fields) != width:
             return True
         for field in fields:
@@ -195,7 +201,7 @@ def _refuse_data_as_header(first: list[str], sample: list[list[str]], source: st
 
 
 def _looks_like_data(cell: str, below: list[str]) -> bool:
-    if len(cell) > _LONGEST_NAME or "\n" in cell:
+    if len(cell) > _LONGEST_NAME or len(cell.split()) > _MOST_WORDS or cell.rstrip().endswith(_SENTENCE_ENDS):
         return True
     try:
         float(cell)

@@ -2,13 +2,15 @@
 
 A text is the set of its 5-character shingles, after case, width, punctuation and runs of blanks are levelled.
 Characters of scripts written without blanks are set between blanks first, so that a shingle covers 2 or 3 of them
-as it covers 5 letters elsewhere. Signatures are compared in 25 bands of 5 (Broder 1997; Leskovec, Rajaraman
-and Ullman, *Mining of Massive Datasets*, ch. 3): of pairs with a Jaccard similarity of 0.8 this misses 1 in
-20,000. No pair is joined on the estimate: shingle sets are compared, so that there are no false merges.
+as it covers 5 letters elsewhere. Signatures of 128 values are compared in bands (Broder 1997; Leskovec, Rajaraman
+and Ullman, *Mining of Massive Datasets*, ch. 3), as long as they may be so that of the pairs at the threshold fewer
+than 1 in 1,000 are missed: 25 bands of 5 for a Jaccard similarity of 0.8, which miss 1 in 20,000. No pair is joined
+on the estimate: shingle sets are compared, so that there are no false merges.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -24,10 +26,8 @@ __all__ = ["NearDuplicates", "jaccard"]
 
 _SHINGLE = 5
 _PERMUTATIONS = 128
-_BANDS, _ROWS = 25, 5
+_MOST_MISSED = 1e-3
 _SEED = 20
-# Four standard deviations of the estimate at the default threshold: what is below is not worth an exact look.
-_SLACK = 0.15
 _CHUNK_CHARACTERS = 2_000_000
 _CHUNK_PAIRS = 200_000
 # From this size on a bucket is searched instead of compared pair by pair.
@@ -98,13 +98,17 @@ class _Search:
         self.signatures = signatures
         self.forms = forms
         self.parents = list(range(len(forms)))
+        # Four standard deviations of the estimate below the threshold: what agrees less is not worth an exact look.
+        slack = 4 * math.sqrt(threshold * (1 - threshold) / _PERMUTATIONS)
+        self.fewest_equal = (threshold - slack) * _PERMUTATIONS
         self.refused: set[tuple[int, int]] = set()
         self.sets: dict[int, frozenset[int]] = {}
 
     def run(self) -> list[int]:
         """The root of each text once all bands were looked through."""
-        for band in range(_BANDS):
-            small, large = _buckets(self.signatures[:, band * _ROWS : (band + 1) * _ROWS])
+        rows = _rows_per_band(self.threshold)
+        for band in range(_PERMUTATIONS // rows):
+            small, large = _buckets(self.signatures[:, band * rows : (band + 1) * rows])
             self.join_pairs(small)
             for bucket in large:
                 self.join_bucket(bucket)
@@ -153,7 +157,7 @@ class _Search:
     def likely(self, first: Positions | int, second: Positions) -> npt.NDArray[np.bool_]:
         """Which pairs are near enough, by the estimate, to be looked at."""
         agree = np.count_nonzero(self.signatures[first] == self.signatures[second], axis=1)
-        return agree >= (self.threshold - _SLACK) * _PERMUTATIONS
+        return agree >= self.fewest_equal
 
     def near(self, first: int, second: int) -> bool:
         """Whether two texts are near duplicates, by their shingles."""
@@ -173,16 +177,26 @@ class _Search:
         return found
 
 
+def _rows_per_band(threshold: float) -> int:
+    """The longest bands that still find nearly all pairs at the threshold."""
+    for rows in range(16, 1, -1):
+        if (1 - threshold**rows) ** (_PERMUTATIONS // rows) <= _MOST_MISSED:
+            return rows
+    return 1
+
+
 def _buckets(rows: Signatures) -> tuple[Positions, list[list[int]]]:
     """Texts that agree in all rows of a band: the pairs of small buckets, shape (pairs, 2), and the large buckets."""
-    keys = _mixed(rows.astype(np.uint64) @ _MULTIPLIERS)
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for column in rows.T:
+        keys = _mixed(keys + column)
     order = np.argsort(keys, kind="stable")
     starts = (
         np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]]) if len(keys) else np.zeros(0, dtype=np.int64)
     )
     sizes = np.diff(np.r_[starts, len(order)])
     pairs = [np.zeros((0, 2), dtype=np.int64)]
-    for size in range(2, _LARGE):
+    for size in np.unique(sizes[(sizes > 1) & (sizes < _LARGE)]).tolist():
         members = order[starts[sizes == size][:, None] + np.arange(size)]
         first, second = np.triu_indices(size, k=1)
         pairs.append(np.stack([members[:, first].ravel(), members[:, second].ravel()], axis=1))

@@ -91,6 +91,8 @@ def text_lines(path: Path, *, source: str, encoding: str) -> Iterator[str]:
                 yield line
         except UnicodeDecodeError as error:
             raise DataError(_invalid_byte(path, source=source, encoding=encoding)) from error
+        except UnicodeError as error:  # UTF-16 without its byte order mark
+            raise DataError(f"{source} is not {_shown(encoding)}: {error}") from error
         finally:
             stream.detach()
 

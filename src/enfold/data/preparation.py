@@ -28,6 +28,7 @@ __all__ = ["Prepared", "prepare"]
 _LEFT_OUT = {"id": pl.String, "text": pl.String, "label": pl.String, "source": pl.String, "reason": pl.String}
 _MOST_SUSPICIOUS = 50
 _MOST_NOTED = 10
+_TIMES_TOO_LONG = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ def prepare(
         notes=[
             *names.notes,
             *_contradiction_notes(distinct.contradictions),
+            *_far_too_long(rows),
             *assigned.notes,
             *_left_out_notes(assigned),
             *corrected.notes(),
@@ -227,6 +229,21 @@ def _suspicious(
         named = {row.id for row in found}
         found += [row for row in doubtful_labels(*columns) if row.id not in named]
     return found
+
+
+def _far_too_long(rows: Sequence[Row]) -> list[str]:
+    """Texts far beyond all others: often several rows in one, after a quote that was not closed in time."""
+    lengths = sorted(len(row.text) for row in rows)
+    usual = lengths[int(0.95 * (len(lengths) - 1))]
+    long = sorted(
+        (row for row in rows if len(row.text) > max(_TIMES_TOO_LONG * usual, 1000)), key=lambda row: row.number
+    )
+    if not long:
+        return []
+    shown = ", ".join(f"row {row.number} ({len(row.text):,} characters)" for row in long[:_MOST_NOTED])
+    return [
+        f"far longer than the others (95 % have at most {usual:,} characters), perhaps several rows in one: {shown}"
+    ]
 
 
 def _contradiction_notes(contradictions: Sequence[Contradiction]) -> list[str]:

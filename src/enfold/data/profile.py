@@ -134,12 +134,13 @@ class Profile:
         parts += [Text(line) for line in self._counts()]
         parts += [Text(f"note: {note}") for note in self.notes]
         if self.suspicious:
-            doubtful = Table(title=f"{self.suspicious_found} labels to look at", title_justify="left")
-            for heading in ("text", "label", "rather", "why"):
-                doubtful.add_column(heading, overflow="ellipsis", no_wrap=heading == "text", max_width=60)
-            for found in self.suspicious[:_MOST_SHOWN]:
-                doubtful.add_row(*map(escape, (found.text, found.label, found.other, found.reason)))
-            parts.append(doubtful)
+            parts.append(Text(f"labels to look at: {self.suspicious_found:,}", style="bold"))
+            parts += [
+                Text(
+                    f"  {row.label} → {row.other or '?'}  ({row.reason})  {row.text}", no_wrap=True, overflow="ellipsis"
+                )
+                for row in self.suspicious[:_MOST_SHOWN]
+            ]
         return Group(*parts)
 
     def _lengths_line(self) -> str:
@@ -154,15 +155,15 @@ class Profile:
 
     def _counts(self) -> list[str]:
         lines = [
-            (self.empty_texts, "rows without text left out"),
-            (self.unlabelled, "rows without label left out"),
-            (self.exact_duplicates, "exact duplicates left out"),
-            (self.contradictory, "rows of contradictory labels left out"),
-            (self.near_rows, f"texts in {self.near_groups:,} groups of near duplicates, each kept in one split"),
-            (self.left_out, "rows left out to keep the splits apart"),
-            (self.corrections, "rows with a label from feedback"),
-            (self.repairs.encoding, "texts mended: encoding"),
-            (self.repairs.html, "texts mended: HTML"),
-            (self.repairs.control, "texts mended: control or invisible characters"),
+            ("rows without text, left out", self.empty_texts),
+            ("rows without label, left out", self.unlabelled),
+            ("exact duplicates, left out", self.exact_duplicates),
+            ("rows with contradictory labels, left out", self.contradictory),
+            ("rows left out to keep the splits apart", self.left_out),
+            ("near duplicates, each group in one split", self.near_rows),
+            ("labels from feedback", self.corrections),
+            ("mended: encoding", self.repairs.encoding),
+            ("mended: HTML", self.repairs.html),
+            ("mended: control or invisible characters", self.repairs.control),
         ]
-        return [f"{count:,} {what}" for count, what in lines if count]
+        return [f"{what}: {count:,}" for what, count in lines if count]

@@ -106,6 +106,7 @@ def _out_of_fold(texts: list[str], targets: np.ndarray, folds: np.ndarray, class
     """Probabilities, shape (rows, classes), of each row from the model of the other folds."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     sample = "".join(texts[:500])
     by_character = len(_UNSPACED.findall(sample)) > 0.2 * max(len(sample), 1)
@@ -116,10 +117,12 @@ def _out_of_fold(texts: list[str], targets: np.ndarray, folds: np.ndarray, class
     except ValueError:  # no word occurs twice
         return np.zeros((len(texts), classes))
     scores = np.zeros((len(texts), classes))
-    for fold in range(_FOLDS):
-        held, seen = folds == fold, folds != fold
-        if not held.any() or len(set(targets[seen].tolist())) < 2:
-            continue
-        model = LogisticRegression(C=5.0, max_iter=200).fit(matrix[seen], targets[seen])
-        scores[np.ix_(np.flatnonzero(held), model.classes_)] = model.predict_proba(matrix[held])
+    # The solver's products are tiny: more threads only wait for each other, on a busy machine for minutes.
+    with threadpool_limits(1):
+        for fold in range(_FOLDS):
+            held, seen = folds == fold, folds != fold
+            if not held.any() or len(set(targets[seen].tolist())) < 2:
+                continue
+            model = LogisticRegression(C=5.0, max_iter=200).fit(matrix[seen], targets[seen])
+            scores[np.ix_(np.flatnonzero(held), model.classes_)] = model.predict_proba(matrix[held])
     return scores

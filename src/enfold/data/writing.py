@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import csv
 import gzip
 import io
 import json
@@ -122,10 +121,13 @@ class TableWriter:
             for row in rows:
                 self._stream.write(json.dumps(dict(row), ensure_ascii=False) + "\n")
         else:
-            writer = csv.writer(self._stream, delimiter="\t" if self.kind == ".tsv" else ",", lineterminator="\n")
-            if self.columns is not None and self.rows == len(rows):
-                writer.writerow(self.columns)
-            writer.writerows([self._cell(row.get(name)) for name in self.columns or ()] for row in rows)
+            names = self.columns or ()
+            separator = "\t" if self.kind == ".tsv" else ","
+            if names and self.rows == len(rows):
+                # Quoted names say that the fields of a TSV are quoted too; without them a quote may be part of a text.
+                self._stream.write(_line(names, separator, always=self.kind == ".tsv"))
+            for row in rows:
+                self._stream.write(_line([self._cell(row.get(name)) for name in names], separator))
 
     def _join_parts(self) -> None:
         if not self._parts:
@@ -135,14 +137,26 @@ class TableWriter:
         parts = [pl.scan_parquet(part) for part in self._parts]
         pl.concat(parts, how="vertical_relaxed").sink_parquet(self._temporary)
 
-    def _cell(self, value: Any) -> Any:
-        if isinstance(value, (dict, list, tuple)):
-            value = json.dumps(value, ensure_ascii=False)
+    def _cell(self, value: Any) -> str:
+        if value is None:
+            return ""
         if isinstance(value, bool):
             return str(value).lower()
+        if isinstance(value, (dict, list, tuple)):
+            value = json.dumps(value, ensure_ascii=False)
         if self._disarm and isinstance(value, str) and value.startswith(_FORMULA):
             return "'" + value
-        return value
+        return str(value)
+
+
+def _line(cells: Sequence[str], separator: str, *, always: bool = False) -> str:
+    """A line of CSV (RFC 4180). The standard library's writer leaves a lone carriage return without quotes."""
+    marks = (separator, '"', "\n", "\r")
+    quoted = [
+        '"' + cell.replace('"', '""') + '"' if always or any(mark in cell for mark in marks) else cell for cell in cells
+    ]
+    # A line without anything would be no row.
+    return (separator.join(quoted) or '""') + "\n"
 
 
 def _text_stream(stack: ExitStack, path: Path, suffix: str) -> IO[str]:
