@@ -46,16 +46,11 @@ class Truncation:
         """Tokens of text that fit beside ``special`` special tokens.
 
         Raises:
-            InputError: none do, or the windows would not move forward.
+            InputError: none do.
         """
         room = self.max_length - special
         if room < 0 or (room == 0 and self.keep_overflow):
             raise InputError(f"max_length={self.max_length} leaves no room for text beside {special} special tokens")
-        if self.stride and self.stride >= room:
-            raise InputError(
-                f"stride={self.stride} must be less than the {room} tokens of text in a window "
-                f"(max_length={self.max_length}, {special} of them special)"
-            )
         return room
 
     def apply(
@@ -80,8 +75,8 @@ class Truncation:
                 continue
             if self.keep_overflow and self.stride >= length > 0:
                 raise InputError(
-                    f"stride={self.stride} must be less than the {length} tokens that max_length={self.max_length} "
-                    "leaves of one text of the pair"
+                    f"stride={self.stride} must be less than the {length} tokens of text that fit in a window of "
+                    f"max_length={self.max_length}"
                 )
             if not self.keep_overflow:
                 cuts.append(self._cut(encoding, length, sequence, words[sequence]))

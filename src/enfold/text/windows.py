@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enfold.errors import InputError
 from enfold.text.engine import Engine, RawEncoding
 from enfold.text.truncation import Truncation
 from enfold.values import Cut, Encoding
@@ -22,6 +23,9 @@ def windows_of(
         InputError: a text is no text, or the sizes contradict each other.
     """
     truncation = Truncation(max_length, stride=stride, keep_overflow=True)
+    room = truncation.room(engine.raw.num_special_tokens_to_add(False))
+    if stride >= room:
+        raise InputError(f"stride={stride} must be less than the {room} tokens of text in a window of {max_length}")
     encodings, _ = engine.encode(texts, split_special_tokens=split_special_tokens, truncation=truncation)
     return [[to_value(window) for window in (encoding, *encoding.overflowing)] for encoding in encodings]
 
