@@ -24,7 +24,7 @@ def changed(**values):
         (
             changed(throughput=180, accuracy=0.947, bytes=370),
             True,
-            "int8 is 1.8 times as fast on this machine, takes 37.0 % of the space and loses 0.3 points of accuracy "
+            "int8 is 1.8 times as fast on this machine, takes 37.0 % of the space and loses 0.30 points of accuracy "
             "(0.5 points are allowed).",
         ),
         (
@@ -37,7 +37,7 @@ def changed(**values):
         (
             changed(throughput=180, accuracy=0.94),
             False,
-            "int8 loses 1.0 points of accuracy on 557 rows; 0.5 are allowed.",
+            "int8 loses 1.00 points of accuracy on 557 rows; 0.5 are allowed.",
         ),
         (
             changed(throughput=104),

@@ -92,11 +92,11 @@ def decide(
 def verdict(old: Cost, new: Cost, *, bound: float, format: str, rows: int) -> tuple[bool, str]:
     """The rules of :func:`decide` on two costs: whether the new one is kept, and why, as one sentence."""
     lost = old.accuracy - new.accuracy
-    allowed = f"{100 * bound:.1f}"
+    allowed = f"{100 * bound:.3g}"
     if lost > bound + 1e-9:
         return (
             False,
-            f"{format} loses {100 * lost:.1f} points of accuracy on {count(rows)} rows; {allowed} are allowed.",
+            f"{format} loses {100 * lost:.2f} points of accuracy on {count(rows)} rows; {allowed} are allowed.",
         )
     if new.throughput < FASTER * old.throughput:
         return False, (
@@ -108,7 +108,7 @@ def verdict(old: Cost, new: Cost, *, bound: float, format: str, rows: int) -> tu
             f"{format} answers a single text more slowly on this machine: {duration(new.latency_p50)} against "
             f"{duration(old.latency_p50)} before."
         )
-    change = f"loses {100 * lost:.1f} points of accuracy" if lost > 0 else "loses no accuracy"
+    change = f"loses {100 * lost:.2f} points of accuracy" if lost > 0 else "loses no accuracy"
     return True, (
         f"{format} is {new.throughput / old.throughput:.1f} times as fast on this machine, takes "
         f"{share(new.bytes / old.bytes)} of the space and {change} ({allowed} points are allowed)."

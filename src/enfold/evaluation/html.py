@@ -125,7 +125,7 @@ Curves = dict[str, list[tuple[float, float]]]
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> tuple[Curves, Curves]:
-    """Loss curves and validation scores out of a trainer's log; a single point is no curve for the training loss."""
+    """Losses and validation scores out of a trainer's log."""
     names = {"loss": "training", "eval_loss": "validation"}
     losses = {shown: _points(history, key) for key, shown in names.items()}
     wanted = [name for name in ("eval_accuracy", "eval_macro_f1", "eval_f1") if any(name in entry for entry in history)]

@@ -64,13 +64,13 @@ def gap_sentence(other: Comparison) -> str:
     bounds = f"{points(gap.low)} to {points(gap.high)}"
     changed = f"{count(other.gained)} rows gained, {count(other.lost)} lost"
     if gap.low > 0:
-        said = f"Better than the {other.name} by {points(gap.mean).lstrip('+')} points"
+        said = f"Better than {other.name} by {points(gap.mean).lstrip('+')} points"
     elif gap.high < 0:
-        said = f"Worse than the {other.name} by {points(-gap.mean).lstrip('+')} points"
+        said = f"Worse than {other.name} by {points(-gap.mean).lstrip('+')} points"
     elif not other.gained and not other.lost:
-        return f"Right on exactly the same rows as the {other.name}."
+        return f"Right on exactly the same rows as {other.name}."
     else:
-        said = f"Not clearly different from the {other.name}: {points(gap.mean)} points"
+        said = f"Not clearly different from {other.name}: {points(gap.mean)} points"
     return f"{said} ({bounds}; {changed})."
 
 
@@ -91,7 +91,7 @@ def costs_of(decision: Decision) -> list[tuple[str, float, float | None, Callabl
 
 def changes_sentence(decision: Decision) -> str:
     """What compression did to the answers, and how much it was allowed to."""
-    allowed = f"Up to {100 * decision.bound:.1f} points of accuracy may be lost."
+    allowed = f"Up to {100 * decision.bound:.3g} points of accuracy may be lost."
     if decision.flips is None or decision.largest_change is None:
         return allowed
     return (
