@@ -54,6 +54,7 @@ def create_app(source: ModelSource, recorder: Recorder, settings: ServingSetting
         lifespan=lifespan,
         docs_url=None,  # these two load scripts from elsewhere; /docs is our own
         redoc_url=None,
+        redirect_slashes=False,
         middleware=[
             Middleware(RequestMetrics, registry=service.metrics.registry),
             Middleware(Access, settings=settings),

@@ -1,9 +1,13 @@
 """The queue between the event loop and the model: batches by tokens, in turns, recorded before answered.
 
-Two threads work on it. The *model thread* takes batches from the schedule and runs them; while it does, what
-arrives waits and makes the next batch, so batches grow with the load and a lone request waits a few
-milliseconds at most. The *recording thread* makes finished predictions durable, all that have gathered in one
-go, while the model runs on; only then are they answered.
+*Model threads* take batches from the schedule and run them; while they do, what arrives waits and makes the
+next batch, so batches grow with the load and a lone request waits a few milliseconds at most. The *recording
+thread* makes finished predictions durable, all that have gathered in one go, while the model runs on; only then
+are they answered.
+
+There are as many model threads as cores, up to four, and each runs its batches on its share of the cores. One
+batch on all cores would meet at a barrier after every operation, and the event loop, which needs a core now and
+then, would hold up all of them at each; measured on two busy cores, that costs most of the speed.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 
 from enfold.errors import ServiceError
-from enfold.pipelines import TextClassificationPipeline
+from enfold.pipelines import TextClassificationPipeline, batch_threads, set_batch_threads
 from enfold.serving.contracts import Recorder
 from enfold.serving.jobs import Job, Slot
 from enfold.serving.metrics import ServiceMetrics
@@ -26,6 +30,7 @@ __all__ = ["BatchQueue", "UnavailableError"]
 
 _GATHER_SECONDS = 0.002
 _LONGEST_RETRY = 60
+_MOST_MODEL_THREADS = 4
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +74,11 @@ class BatchQueue:
         self.max_characters = max_characters
         self._recorder = recorder
         self._metrics = metrics
-        self._schedule = FairSchedule(max_tokens=max_batch_tokens, fail=self._fail)
+        self._cores = batch_threads()
+        workers = min(_MOST_MODEL_THREADS, self._cores)
+        self._schedule = FairSchedule(max_tokens=max_batch_tokens, workers=workers, fail=self._fail)
+        self._turn = threading.Lock()  # whoever holds it chooses the next batch
+        self._results = threading.Lock()  # guards what jobs have been told so far
         self._changed = threading.Condition()  # guards the five below
         self._arrived: list[Job] = []
         self._open: set[Job] = set()
@@ -78,14 +87,15 @@ class BatchQueue:
         self._closing = False
         self._seconds_a_token = 1 / 2000
         self._finished: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads = (
-            threading.Thread(target=self._run_model, name="enfold-model", daemon=True),
-            threading.Thread(target=self._run_recorder, name="enfold-recorder", daemon=True),
-        )
+        self._models = [
+            threading.Thread(target=self._run_model, args=(self._cores // workers,), name="enfold-model", daemon=True)
+            for _ in range(workers)
+        ]
+        self._recording = threading.Thread(target=self._run_recorder, name="enfold-recorder", daemon=True)
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
+        for thread in (*self._models, self._recording):
             thread.start()
 
     @property
@@ -95,8 +105,8 @@ class BatchQueue:
 
     @property
     def alive(self) -> bool:
-        """Whether both threads run."""
-        return all(thread.is_alive() for thread in self._threads)
+        """Whether all threads run."""
+        return all(thread.is_alive() for thread in (*self._models, self._recording))
 
     def submit(self, texts: Sequence[str], user: str | None) -> Job:
         """Accept a request; its ``answer`` comes when its predictions are recorded. Call it in the event loop.
@@ -127,11 +137,12 @@ class BatchQueue:
         """Finish what was accepted, then stop the threads. New requests are refused meanwhile."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        model, recorder = self._threads
-        model.join()
+            self._changed.notify_all()
+        for thread in self._models:
+            thread.join()
         self._finished.put(None)
-        recorder.join()
+        self._recording.join()
+        set_batch_threads(self._cores)
 
     def abandon(self) -> None:
         """Answer everything that was accepted with :class:`UnavailableError`, for a server that must stop now."""
@@ -164,10 +175,14 @@ class BatchQueue:
     def _fail(self, job: Job, error: Exception) -> None:
         job.loop.call_soon_threadsafe(_set_exception, job, error)
 
-    def _run_model(self) -> None:
-        while self._await_work():
+    def _run_model(self, cores: int) -> None:
+        set_batch_threads(cores)
+        while True:
             try:
-                batch = self._schedule.next_batch(self.pipeline)
+                with self._turn:
+                    if not self._await_work():
+                        return
+                    batch = self._schedule.next_batch(self.pipeline)
                 if batch:
                     self._run(batch)
             except Exception as error:  # the thread must outlive its faults, or every later request would hang
@@ -204,14 +219,16 @@ class BatchQueue:
             self._run_apart(batch, error)
             return
         seconds = time.perf_counter() - started
-        for slot, row in zip(batch, logits, strict=True):
-            slot.job.put(slot, row)
+        with self._results:
+            for slot, row in zip(batch, logits, strict=True):
+                slot.job.put(slot, row)
+            finished = [job for job in {slot.job for slot in batch} if job.finished]
         self._seconds_a_token += 0.1 * (seconds / tokens - self._seconds_a_token)
         self._metrics.batch_seconds.observe(seconds)
         self._metrics.batch_tokens.observe(tokens)
         self._metrics.batch_windows.observe(len(batch))
-        for job in {slot.job for slot in batch}:
-            if job.finished and not job.abandoned:
+        for job in finished:
+            if not job.abandoned:
                 self._finished.put(job)
 
     def _run_apart(self, batch: list[Slot], error: Exception) -> None:

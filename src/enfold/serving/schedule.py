@@ -12,21 +12,24 @@ __all__ = ["FairSchedule"]
 
 _TEXTS_A_TURN = 16
 _CHARACTERS_A_TOKEN = 4
+_FEWEST_TOKENS = 256
 
 
 class FairSchedule:
-    """Jobs take turns, one window a turn, until the batch is full.
+    """Jobs take turns, one window a turn, until the batch is full; what waits is shared out among the model's threads.
 
     A request of 256 texts, or one text of a hundred windows, therefore delays a short request by one window a
     turn, not by all of them. A batch holds windows of one pipeline only. Used by one thread at a time.
 
     Args:
         max_tokens: tokens in a batch. A window longer than that is a batch of its own.
+        workers: threads that run batches at once.
         fail: what to do with a job that cannot be encoded.
     """
 
-    def __init__(self, *, max_tokens: int, fail: Callable[[Job, Exception], None]) -> None:
+    def __init__(self, *, max_tokens: int, workers: int, fail: Callable[[Job, Exception], None]) -> None:
         self._max_tokens = max_tokens
+        self._workers = workers
         self._fail = fail
         self._jobs: deque[Job] = deque()
         self.tokens_a_character = 1 / _CHARACTERS_A_TOKEN
@@ -48,7 +51,7 @@ class FairSchedule:
         self._encode(pipeline)
         batch: list[Slot] = []
         passed_over: deque[Job] = deque()
-        room = self._max_tokens
+        room = self._room()
         while self._jobs:
             job = self._jobs.popleft()
             if not job.waiting or (batch and job.pipeline is not batch[0].job.pipeline):
@@ -65,6 +68,11 @@ class FairSchedule:
         self._jobs.extendleft(reversed(passed_over))
         return batch
 
+    def _room(self) -> int:
+        """Tokens of the next batch: a full one, or a thread's share of what waits, but not crumbs."""
+        waiting = sum(len(slot.encoding) for job in self._jobs for slot in job.waiting)
+        return min(self._max_tokens, max(_FEWEST_TOKENS, -(-waiting // self._workers)))
+
     def _forget_abandoned(self) -> None:
         if any(job.abandoned for job in self._jobs):
             self._jobs = deque(job for job in self._jobs if not job.abandoned)
@@ -72,7 +80,7 @@ class FairSchedule:
     def _encode(self, pipeline: TextClassificationPipeline) -> None:
         """Encode about as many texts as the next batch can hold, in the order of the turn, together."""
         groups: dict[TextClassificationPipeline, list[tuple[Job, list[str]]]] = defaultdict(list)
-        characters = self._max_tokens / self.tokens_a_character
+        characters = self._workers * self._max_tokens / self.tokens_a_character
         for job in self._jobs:
             if job.waiting or not job.texts_left:
                 characters -= sum(len(slot.encoding) for slot in job.waiting) / self.tokens_a_character
