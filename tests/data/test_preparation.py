@@ -156,6 +156,19 @@ def test_a_row_that_swallowed_others_is_pointed_at():
     assert note.endswith("perhaps several rows in one: row 61 (1,999 characters)")
 
 
+def test_rows_that_would_tie_splits_together_are_left_out_and_listed():
+    words = [f"word{number}x" for number in range(20)]
+    test, between, train = (" ".join(words[start : start + 16]) for start in (0, 2, 4))
+    ledger = made(reviews()).ledger.with_rows({content_id(test): "test", content_id(train): "train"})
+    table = pl.concat([reviews(), pl.DataFrame({"text": [test, between, train], "label": ["good", "bad", "bad"]})])
+    prepared = made(table, ledger=ledger)
+    assert prepared.left_out.select("text", "label", "reason").rows() == [
+        (between, "bad", "near rows of test and train")
+    ]
+    assert prepared.profile.left_out == 1
+    assert "rows left out to keep the splits apart, near rows of test and train: 1" in prepared.profile.notes
+
+
 class TestCorrections:
     table = reviews(200)
 

@@ -64,7 +64,7 @@ def test_no_share_no_rows():
     assert set(splits.values()) == {"train", "test"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(seed, rng):
     rows = families(30, seed)
@@ -73,7 +73,7 @@ def test_the_order_of_rows_does_not_matter(seed, rng):
     assert assign(dict(shuffled))[1] == assign(rows)[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_what_was_decided_stays_and_no_group_crosses_splits_as_data_grows(seed, other):
     first = families(25, seed)
@@ -98,7 +98,7 @@ def test_what_was_decided_stays_and_no_group_crosses_splits_as_data_grows(seed, 
     assert all(repeated[text] == split for text, split in splits.items() if split)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_other_rows_do_not_decide(seed, other):
     rows = many(200, seed)

@@ -1,7 +1,9 @@
 """Rows go out as they come; the file is there when all of it is, and reads back as it was."""
 
+import errno
 import gzip
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enfold.data import TableWriter, read_table
+from enfold.data.parquet import plain_disk_errors
 from enfold.errors import DataError
 
 ROWS = [
@@ -120,6 +123,13 @@ def test_what_cannot_be_written(tmp_path):
     ):
         writer.write([{"x": 1}, {"x": 1, "y": 2}])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_ordinary_error_for_parquet_too():
+    with pytest.raises(OSError) as caught, plain_disk_errors():
+        pl.DataFrame({"text": ["a"] * 1000}).write_parquet("/dev/full")
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_gzip_is_gzip(tmp_path):

@@ -13,6 +13,7 @@ from enfold.data.columns import Columns, find_columns
 from enfold.data.corrections import Corrected, apply_corrections, read_corrections
 from enfold.data.duplicates import NearDuplicates
 from enfold.data.labels import label_names, require_classes
+from enfold.data.parquet import write_parquet
 from enfold.data.profile import Lengths, Profile
 from enfold.data.repair import repair_texts
 from enfold.data.rows import Contradiction, DistinctRows, Row, distinct_rows
@@ -20,7 +21,7 @@ from enfold.data.splits import SPLITS, Assignment, Shares, Split, SplitLedger, a
 from enfold.data.streaming import MAX_TEXT_BYTES, require_usable_texts
 from enfold.data.suspicious import Suspicious, disagreeing_groups, doubtful_labels, excerpt
 from enfold.errors import DataError
-from enfold.files import atomic_file, read_json, write_json
+from enfold.files import read_json, write_json
 from enfold.values import LabelSet
 
 __all__ = ["Prepared", "prepare"]
@@ -57,9 +58,8 @@ class Prepared:
             EnfoldError: the disk is full.
         """
         folder = Path(folder)
-        for name, table in (("table", self.table), ("left_out", self.left_out)):
-            with atomic_file(folder / f"{name}.parquet") as temporary:
-                table.write_parquet(temporary)
+        write_parquet(self.table, folder / "table.parquet")
+        write_parquet(self.left_out, folder / "left_out.parquet")
         self.ledger.save(folder / "splits.parquet")
         write_json(folder / "labels.json", list(self.labels))
         write_json(folder / "profile.json", self.profile.to_json())

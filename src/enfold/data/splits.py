@@ -27,8 +27,8 @@ from typing import Literal, get_args
 import polars as pl
 
 from enfold.data.duplicates import NearDuplicates
+from enfold.data.parquet import write_parquet
 from enfold.errors import DataError, SettingsError
-from enfold.files import atomic_file
 
 __all__ = ["Assignment", "Shares", "Split", "SplitLedger", "assign_splits"]
 
@@ -125,8 +125,7 @@ class SplitLedger:
             {"id": [row for row, _ in rows], "split": [split for _, split in rows]},
             schema={"id": pl.String, "split": pl.String},
         )
-        with atomic_file(path) as temporary:
-            table.write_parquet(temporary)
+        write_parquet(table, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,30 +181,17 @@ def assign_splits(
                 left_out[position] = f"in {splits[position]} before, and near a {first} row"
                 splits[position] = None
 
-    positions = [position for position in range(len(ids)) if position not in left_out]
-    components = list(_components(near, positions))
-    groups = [""] * len(ids)
+    components = _components(near, [position for position in range(len(ids)) if position not in left_out])
+    bridges = _bridges(components, splits)
+    if bridges:
+        # Without them, what they tied together falls apart again.
+        left_out.update(bridges)
+        components = _components(near, [position for position in range(len(ids)) if position not in left_out])
+    groups = list(ids)
     for members in components:
         group = min(ids[position] for position in members)
         for position in members:
             groups[position] = group
-    # Rows that would tie two splits together go out; what is left of such a group falls apart again.
-    for index, members in enumerate(components):
-        held = sorted({str(splits[position]) for position in members if splits[position] is not None})
-        if len(held) > 1:
-            for position in members:
-                if splits[position] is None:
-                    left_out[position] = f"near rows of {' and '.join(held)}"
-            components[index] = []
-    if any(not members for members in components):
-        staying = [position for position in positions if position not in left_out]
-        for members in _components(near, staying):
-            group = min(ids[position] for position in members)
-            for position in members:
-                groups[position] = group
-
-    for position in left_out:
-        groups[position] = groups[position] or ids[position]
     notes = _fill(components, ids, labels, splits, groups, shares)
     added = {ids[position]: split for position, split in enumerate(splits) if split is not None}
     return Assignment(splits, groups, left_out, ledger.with_rows(added), notes)
@@ -220,6 +206,17 @@ def _components(near: NearDuplicates, positions: list[int]) -> list[list[int]]:
     return list(members.values())
 
 
+def _bridges(components: list[list[int]], splits: Sequence[Split | None]) -> dict[int, str]:
+    """New rows that are near rows of more than one split, and which splits those are."""
+    found = {}
+    for members in components:
+        held = sorted({str(splits[position]) for position in members if splits[position] is not None})
+        if len(held) > 1:
+            reason = f"near rows of {' and '.join(held)}"
+            found.update({position: reason for position in members if splits[position] is None})
+    return found
+
+
 def _fill(
     components: list[list[int]],
     ids: Sequence[str],
@@ -232,8 +229,6 @@ def _fill(
     by_label: dict[str, list[_Group]] = defaultdict(list)
     drawn: list[tuple[_Group, list[int]]] = []
     for members in components:
-        if not members:
-            continue
         held = next((splits[position] for position in members if splits[position] is not None), None)
         counts = Counter(labels[position] for position in members)
         label = min(counts, key=lambda name: (-counts[name], name))

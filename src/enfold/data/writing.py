@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 import polars as pl
 
 from enfold.data.opening import data_suffix
+from enfold.data.parquet import plain_disk_errors
 from enfold.data.tables import series
 from enfold.errors import DataError
 from enfold.files import atomic_file
@@ -115,7 +116,9 @@ class TableWriter:
             if rows:
                 names = self.columns or ()
                 part = self._folder / f"{len(self._parts):06}.parquet"
-                pl.DataFrame([series(name, [row.get(name) for row in rows]) for name in names]).write_parquet(part)
+                table = pl.DataFrame([series(name, [row.get(name) for row in rows]) for name in names])
+                with plain_disk_errors():
+                    table.write_parquet(part)
                 self._parts.append(part)
         elif self.kind == ".jsonl":
             for row in rows:
@@ -135,7 +138,8 @@ class TableWriter:
             return
         # A column that was empty in one part may be of any type in the next: the wider one holds.
         parts = [pl.scan_parquet(part) for part in self._parts]
-        pl.concat(parts, how="vertical_relaxed").sink_parquet(self._temporary)
+        with plain_disk_errors():
+            pl.concat(parts, how="vertical_relaxed").sink_parquet(self._temporary)
 
     def _cell(self, value: Any) -> str:
         if value is None:
