@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from enfold.layers.grouping import Group, groups_of
+from enfold.layers.grouping import Group, Plan, plan_for
 from enfold.layers.noise import Noise
 
 __all__ = ["Problem", "backward", "forward"]
@@ -48,9 +48,9 @@ class Problem:
     dropout: float
     seed: int
 
-    def groups(self, q: Tensor) -> tuple[Group, ...]:
+    def plan(self, q: Tensor) -> Plan:
         """The groups of rows."""
-        return groups_of(self.q_lengths, self.kv_lengths, q.shape[1], q.device)
+        return plan_for(self.q_lengths, self.kv_lengths, q.shape[1], q.device)
 
     def noise(self, device: torch.device) -> Noise | None:
         """The dropout's choices from the beginning."""
@@ -62,11 +62,9 @@ class Problem:
         if self.bias is not None:
             own = self.bias.expand(len(self.q_lengths), *self.bias.shape[1:])
             bias = own[list(group.rows)].expand(-1, heads, -1, -1).flatten(0, 1)
-        if group.keys.real is not None:
-            hidden = torch.zeros(group.keys.real.shape, dtype=dtype, device=group.keys.real.device)
-            hidden = hidden.masked_fill_(~group.keys.real, float("-inf"))[:, None, None, :]
-            hidden = hidden.expand(-1, heads, -1, -1).flatten(0, 1)
-            bias = hidden if bias is None else bias + hidden
+        if group.padding is not None:
+            padding = group.padding.to(dtype)
+            bias = padding if bias is None else bias + padding
         if self.causal or self.window is not None:
             unseen = self._unseen(group, heads, device)
             bias = unseen if bias is None else bias + unseen
@@ -76,8 +74,8 @@ class Problem:
         """-inf where a query may not look, else 0. A row's last query stands at its last key."""
         ahead = [self.kv_lengths[row] - self.q_lengths[row] for row in group.rows]
         shifts = torch.tensor(ahead[:1] if len(set(ahead)) == 1 else ahead)
-        q_at = torch.arange(group.queries.length)[None, :, None] + shifts[:, None, None]
-        k_at = torch.arange(group.keys.length)[None, None, :]
+        q_at = torch.arange(group.q_length)[None, :, None] + shifts[:, None, None]
+        k_at = torch.arange(group.kv_length)[None, None, :]
         unseen = torch.zeros(torch.broadcast_shapes(q_at.shape, k_at.shape), dtype=torch.bool)
         if self.causal:
             unseen |= k_at > q_at
@@ -101,7 +99,8 @@ class _Piece:
 def _pieces(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Iterator[_Piece]:
     """Divide (units, length, head_width) along the units."""
     units = q.shape[0]
-    step = max(1, _SCORES_AT_A_TIME // (q.shape[1] * k.shape[1]))
+    pieces = -(-units * q.shape[1] * k.shape[1] // _SCORES_AT_A_TIME)
+    step = -(-units // pieces)
     for start in range(0, units, step):
         own = slice(start, min(start + step, units))
         own_bias = bias if bias is None or bias.shape[0] == 1 else bias[own]
@@ -110,10 +109,10 @@ def _pieces(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Iterator[_P
 
 def _weights(piece: _Piece, problem: Problem, noise: Noise | None) -> Tensor:
     """(units, queries, keys): the softmax of the scores, negative where dropout drops."""
-    scores = torch.baddbmm(piece.q.new_empty(()), piece.q, piece.k.transpose(1, 2), beta=0, alpha=problem.scale)
+    scores = torch.bmm(piece.q, piece.k.transpose(1, 2))
     if piece.bias is not None:
         scores += piece.bias
-    weights = torch.softmax(scores, -1, dtype=torch.float32).to(scores.dtype)
+    weights = torch.softmax(scores, -1)
     if problem.bias is not None:
         weights.nan_to_num_(0.0)  # a query that may look nowhere gets nothing
     return weights if noise is None else weights.copysign_(noise.draw(*weights.shape))
@@ -128,59 +127,45 @@ def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) ->
         problem: the rest.
         keep: whether the weights are kept.
     """
-    out = torch.zeros_like(q) if 0 in problem.kv_lengths else torch.empty_like(q, memory_format=torch.contiguous_format)
-    noise = problem.noise(q.device)
+    plan, noise = problem.plan(q), problem.noise(q.device)
+    queries, keys, values = plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v)
+    whole, results = plan.queries.blank(q)
     kept = []
-    for group in problem.groups(q):
-        rows = len(group.rows)
-        queries = group.queries.take(q, rows)
-        keys, values = group.keys.take(k, rows), group.keys.take(v, rows)
-        result = queries.new_empty(queries.shape)
-        for piece in _pieces(queries, keys, values, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
+    for group, *tensors, result in zip(plan.groups, queries, keys, values, results, strict=True):
+        for piece in _pieces(*tensors, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
             weights = _weights(piece, problem, noise)
             if keep:
                 kept.append(weights)
-            if noise is not None:
-                weights = torch.relu(weights)
-            torch.bmm(weights, piece.v, out=result[piece.units])
-        if noise is not None:
-            result *= 1 / (1 - problem.dropout)
-        group.queries.put(out, result, rows)
-    return out, kept
+            torch.bmm(weights if noise is None else torch.relu(weights), piece.v, out=result[piece.units])
+    if noise is not None:
+        whole *= 1 / (1 - problem.dropout)
+    return plan.queries.collect(whole, q.shape[1]), kept
 
 
 def backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, problem: Problem, kept: list[Tensor] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of q, k and v; weights that were not kept are computed again."""
-    empty = 0 in problem.kv_lengths or 0 in problem.q_lengths
-    make = torch.zeros_like if empty else torch.empty_like
-    dq, dk, dv = (make(x, memory_format=torch.contiguous_format) for x in (q, k, v))
-    noise = problem.noise(q.device)
+    plan, noise = problem.plan(q), problem.noise(q.device)
+    grads = plan.queries.spread(grad if noise is None else grad * (1 / (1 - problem.dropout)), blank_padding=True)
+    queries, keys, values = plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v)
+    wholes, results = zip(plan.queries.blank(q), plan.keys.blank(k), plan.keys.blank(v), strict=True)
     ready = None if kept is None else iter(kept)
-    for group in problem.groups(q):
-        rows = len(group.rows)
-        queries, grads = group.queries.take(q, rows), group.queries.take(grad, rows)
-        keys, values = group.keys.take(k, rows), group.keys.take(v, rows)
-        if group.queries.real is not None:
-            padding = ~group.queries.real.repeat_interleave(q.shape[1], 0)
-            grads = grads.masked_fill(padding[:, :, None], 0)
-        if noise is not None:
-            grads = grads * (1 / (1 - problem.dropout))
-        results = [x.new_empty(x.shape) for x in (queries, keys, values)]
-        for piece in _pieces(queries, keys, values, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
+    for group, own_grads, *tensors, dq, dk, dv in zip(plan.groups, grads, queries, keys, values, *results, strict=True):
+        for piece in _pieces(*tensors, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
             signed = _weights(piece, problem, noise) if ready is None else next(ready)
-            own = grads[piece.units]
+            own = own_grads[piece.units]
             weights = signed if noise is None else torch.relu(signed)
-            torch.bmm(weights.transpose(1, 2), own, out=results[2][piece.units])
+            torch.bmm(weights.transpose(1, 2), own, out=dv[piece.units])
             d_weights = torch.bmm(own, piece.v.transpose(1, 2))
             if noise is not None:
-                d_weights = torch.ops.aten.threshold_backward(d_weights, signed, 0)
-                weights = signed.abs()
-            d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype).mul_(problem.scale)
-            torch.bmm(d_scores, piece.k, out=results[0][piece.units])
-            torch.bmm(d_scores.transpose(1, 2), piece.q, out=results[1][piece.units])
-        group.queries.put(dq, results[0], rows)
-        group.keys.put(dk, results[1], rows)
-        group.keys.put(dv, results[2], rows)
+                # threshold_backward(x, w, 0) is x where w > 0 and 0 elsewhere: a vectorised choice.
+                torch.ops.aten.threshold_backward.grad_input(d_weights, signed, 0, grad_input=d_weights)
+                torch.abs(signed, out=weights)
+            d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+            torch.bmm(d_scores, piece.k, out=dq[piece.units])
+            torch.bmm(d_scores.transpose(1, 2), piece.q, out=dk[piece.units])
+    wholes[0].mul_(problem.scale)
+    sides = (plan.queries, plan.keys, plan.keys)
+    dq, dk, dv = (side.collect(whole, q.shape[1]) for side, whole in zip(sides, wholes, strict=True))
     return dq, dk, dv

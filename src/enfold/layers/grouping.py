@@ -1,4 +1,4 @@
-"""Which rows of a packed batch are computed together.
+"""Which rows of a packed batch are computed together, and how their tokens are brought together.
 
 Attention is a batched product for each group of rows. Rows of one length form a group without padding; rows of nearly
 one length are padded to the longest of them where that costs less than a group of their own.
@@ -6,70 +6,107 @@ one length are padded to the longest of them where that costs less than a group 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["Group", "Side", "groups_of"]
+from enfold.errors import InputError
 
-# One more group costs about as much as computing this many attention scores (measured on 2 cores, forward and
-# backward: some ten operations of 5 to 10 microseconds against about 1.5 ns a score).
-_SCORES_PER_GROUP = 40_000
+__all__ = ["Group", "Plan", "Side", "plan_for"]
 
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """The tokens of a group, of queries or of keys.
-
-    Attributes:
-        length: of every row, padding included.
-        start: the first token, where the rows lie one after another without padding; else -1.
-        index: (rows * length,) the token at each place; padding repeats the row's first token. None with a start.
-        real: (rows, length) of booleans, False at padding; None where there is none.
-    """
-
-    length: int
-    start: int
-    index: Tensor | None
-    real: Tensor | None
-
-    def take(self, packed: Tensor, rows: int) -> Tensor:
-        """(tokens, heads, head_width) to (rows * heads, length, head_width); a view where that is possible."""
-        heads, width = packed.shape[1:]
-        if self.index is None:
-            part = packed[self.start : self.start + rows * self.length]
-            if rows == 1:
-                return part.transpose(0, 1)
-        else:
-            part = packed.index_select(0, self.index)
-        return part.view(rows, self.length, heads, width).transpose(1, 2).reshape(rows * heads, self.length, width)
-
-    def put(self, packed: Tensor, values: Tensor, rows: int) -> None:
-        """Write (rows * heads, length, head_width) into the places of (tokens, heads, head_width)."""
-        heads, width = packed.shape[1:]
-        ordered = values.view(rows, heads, self.length, width).transpose(1, 2)
-        if self.index is None:
-            packed[self.start : self.start + rows * self.length].view(rows, self.length, heads, width).copy_(ordered)
-        elif self.real is None:
-            packed.index_copy_(0, self.index, ordered.reshape(-1, heads, width))
-        else:
-            packed.index_copy_(0, self.index[self.real.flatten()], ordered[self.real])
+# One more group costs about as much as this many attention scores, over all heads (measured on 2 cores: some 60
+# microseconds of small operations against 2 to 9 nanoseconds a score, without and with backward).
+_SCORES_PER_GROUP = 12_000
+# Rows with at least this many scores are groups of their own, and are used where they are, uncopied.
+_SCORES_OF_A_LONG_ROW = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Rows computed together: their numbers, and their tokens on both sides."""
+    """Rows computed together.
+
+    Attributes:
+        rows: their numbers.
+        q_length: query places of each row, padding included.
+        kv_length: key places of each row, padding included.
+        padding: (rows * heads, 1, kv_length) added to the scores: -inf at padding, else 0; None where there is none.
+    """
 
     rows: tuple[int, ...]
+    q_length: int
+    kv_length: int
+    padding: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """How the queries, or the keys, of all groups are brought together and back.
+
+    Attributes:
+        shapes: rows and length of each group.
+        starts: the first token of each group where its rows lie one after another without padding; empty otherwise.
+        index: for each group, row, head and place the number of the (token, head) pair; padding repeats its row's
+            first token. None with ``starts``.
+        inverse: for each (token, head) pair the entry of ``index`` it is found at.
+        padding: the entries of ``index`` that are padding; None where there are none.
+    """
+
+    shapes: tuple[tuple[int, int], ...]
+    starts: tuple[int, ...] = ()
+    index: Tensor | None = None
+    inverse: Tensor | None = None
+    padding: Tensor | None = None
+
+    def spread(self, packed: Tensor, *, blank_padding: bool = False) -> list[Tensor]:
+        """(tokens, heads, head_width) to each group's (rows * heads, length, head_width), views of long rows."""
+        heads, width = packed.shape[1:]
+        if self.index is None:
+            parts = []
+            for (rows, length), start in zip(self.shapes, self.starts, strict=True):
+                part = packed[start : start + rows * length].view(rows, length, heads, width).transpose(1, 2)
+                parts.append(part[0] if rows == 1 else part.reshape(-1, length, width))
+            return parts
+        gathered = packed.reshape(-1, width).index_select(0, self.index)
+        if blank_padding and self.padding is not None:
+            gathered.index_fill_(0, self.padding, 0)
+        return self._parts(gathered, heads)
+
+    def blank(self, packed: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Memory for each group's results, whole and in parts shaped as ``spread`` gives them."""
+        heads, width = packed.shape[1:]
+        whole = packed.new_empty(sum(rows * length for rows, length in self.shapes) * heads, width)
+        return whole, self._parts(whole, heads)
+
+    def _parts(self, whole: Tensor, heads: int) -> list[Tensor]:
+        sizes = [rows * heads * length for rows, length in self.shapes]
+        pairs = zip(whole.split(sizes), self.shapes, strict=True)
+        return [part.view(-1, length, whole.shape[-1]) for part, (_, length) in pairs]
+
+    def collect(self, whole: Tensor, heads: int) -> Tensor:
+        """All groups' results to (tokens, heads, head_width)."""
+        width = whole.shape[-1]
+        if self.inverse is not None:
+            return whole.index_select(0, self.inverse).view(-1, heads, width)
+        packed = whole.new_empty(whole.shape[0] // heads, heads, width)
+        for part, (rows, length), start in zip(self._parts(whole, heads), self.shapes, self.starts, strict=True):
+            own = packed[start : start + rows * length].view(rows, length, heads, width)
+            own.copy_(part.view(rows, heads, length, width).transpose(1, 2))
+        return packed
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The groups of a batch, and both sides of them."""
+
+    groups: tuple[Group, ...]
     queries: Side
     keys: Side
 
 
-@lru_cache(maxsize=64)
-def groups_of(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int, device: torch.device) -> tuple[Group, ...]:
+@lru_cache(maxsize=16)
+def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int, device: torch.device) -> Plan:
     """Divide rows into groups. Rows of no tokens are in none.
 
     Args:
@@ -77,42 +114,71 @@ def groups_of(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: in
         kv_lengths: key tokens of each row.
         heads: how many heads each row is computed for.
         device: where the indices go.
+
+    Raises:
+        InputError: a row has queries but no keys, or keys but no queries.
     """
-    order = [row for row in range(len(q_lengths)) if q_lengths[row] > 0 and kv_lengths[row] > 0]
-    order.sort(key=lambda row: (q_lengths[row], kv_lengths[row]), reverse=True)
-    most = _SCORES_PER_GROUP // heads
-    groups: list[list[int]] = []
-    longest, waste = (0, 0), 0
-    for row in order:
-        size = (q_lengths[row], kv_lengths[row])
-        if groups:
-            more = longest[0] * longest[1] - size[0] * size[1] if size[1] <= longest[1] else most + 1
-            if waste + more <= most:
-                groups[-1].append(row)
-                waste += more
-                continue
-        groups.append([row])
-        longest, waste = size, 0
-    own = q_lengths == kv_lengths
+    sizes = list(zip(q_lengths, kv_lengths, strict=True))
+    for row, size in enumerate(sizes):
+        if 0 in size and size != (0, 0):
+            raise InputError(f"row {row} has {size[0]} queries and {size[1]} keys; attention needs both or neither")
+    rows = [row for row in range(len(sizes)) if sizes[row] != (0, 0)]
+    long = all(q * k * heads >= _SCORES_OF_A_LONG_ROW for q, k in sizes)
+    if long or len(set(sizes)) == 1:
+        groups = [[row] for row in rows] if long else [rows]
+    else:
+        groups = _grouped(rows, sizes, heads)
+    in_place = long or len(groups) == 1 and len(set(sizes)) == 1
+    queries = _side(groups, q_lengths, heads, device, in_place)
+    keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, in_place)
     made = []
-    for rows in groups:
-        rows.sort()
-        queries = _side(rows, q_lengths, device)
-        made.append(Group(tuple(rows), queries, queries if own else _side(rows, kv_lengths, device)))
-    return tuple(made)
+    for group, (_, q_length), (_, kv_length) in zip(groups, queries.shapes, keys.shapes, strict=True):
+        own = torch.tensor([kv_lengths[row] for row in group])
+        padding = None
+        if int(own.min()) < kv_length:
+            hidden = torch.zeros(len(group), kv_length).masked_fill_(torch.arange(kv_length) >= own[:, None], -torch.inf)
+            padding = hidden.repeat_interleave(heads, 0)[:, None].to(device)
+        made.append(Group(tuple(group), q_length, kv_length, padding))
+    return Plan(tuple(made), queries, keys)
 
 
-def _side(rows: Sequence[int], lengths: tuple[int, ...], device: torch.device) -> Side:
+def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[list[int]]:
+    """From the longest down, a row joins the group before it while the scores wasted on padding cost less than a group."""
+    groups: list[list[int]] = []
+    queries, keys, waste = 0, 0, 0
+    for row in sorted(rows, key=lambda row: (sizes[row], row), reverse=True):
+        own_queries, own_keys = sizes[row]
+        more = (queries * keys - own_queries * own_keys) * heads
+        if groups and own_keys <= keys and waste + more <= _SCORES_PER_GROUP:
+            groups[-1].append(row)
+            waste += more
+        else:
+            groups.append([row])
+            queries, keys, waste = own_queries, own_keys, 0
+    return [sorted(group) for group in groups]
+
+
+def _side(
+    groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, in_place: bool
+) -> Side:
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)
-    longest = max(lengths[row] for row in rows)
-    even = all(lengths[row] == longest for row in rows)
-    if even and all(starts[row] == starts[rows[0]] + place * longest for place, row in enumerate(rows)):
-        return Side(longest, starts[rows[0]], None, None)
-    own = torch.tensor([lengths[row] for row in rows])[:, None]
-    first = torch.tensor([starts[row] for row in rows])[:, None]
-    places = torch.arange(longest)
-    real = places < own
-    index = (first + torch.where(real, places, 0)).flatten()
-    return Side(longest, -1, index.to(device), None if even else real.to(device))
+    shapes = tuple((len(group), max(lengths[row] for row in group)) for group in groups)
+    if in_place:
+        return Side(shapes, tuple(starts[group[0]] for group in groups))
+    indices, reals = [], []
+    for group, (_, longest) in zip(groups, shapes, strict=True):
+        own = torch.tensor([lengths[row] for row in group])[:, None]
+        first = torch.tensor([starts[row] for row in group])[:, None]
+        at = torch.arange(longest)
+        real = at < own
+        tokens = first + torch.where(real, at, 0)  # (rows, length)
+        indices.append((tokens[:, None, :] * heads + torch.arange(heads)[:, None]).flatten())
+        reals.append(real[:, None, :].expand(-1, heads, -1).flatten())
+    index, real = torch.cat(indices), torch.cat(reals)
+    inverse = torch.empty(starts[-1] * heads, dtype=torch.long)
+    places = real.nonzero().squeeze(1)
+    inverse[index[places]] = places
+    padding = None if places.shape[0] == index.shape[0] else (~real).nonzero().squeeze(1).to(device)
+    return Side(shapes, (), index.to(device), inverse.to(device), padding)

@@ -49,4 +49,4 @@ class Noise:
         else:
             levels = torch.empty(count, dtype=torch.int16, device=self._device)
             levels.random_(-(_LEVELS >> 1), _LEVELS >> 1, generator=self._generator)
-        return levels.sub(float(self._cut)).view(shape)
+        return levels.to(torch.float32).sub_(self._cut).view(shape)
