@@ -208,9 +208,13 @@ def as_tensor(value: Any, kind: str, *, name: str) -> Any:
             "(and truncation=True for texts that are too long)"
         ) from None
     if array.dtype == object or array.dtype.kind in "US":
-        raise InputError(f"{name} cannot be a tensor: it holds {type(array.flat[0]).__name__}, not numbers")
+        raise InputError(f"{name} cannot be a tensor: it holds {_kind_of(array)}, not numbers")
     if array.size == 0 and array.dtype == np.float64:
         array = array.astype(np.int64)
     if kind == "np":
         return array
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _kind_of(array: np.ndarray) -> str:
+    return "text" if array.dtype.kind in "US" else type(array.flat[0]).__name__

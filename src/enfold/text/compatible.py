@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enfold.errors import InputError, near
@@ -251,6 +251,7 @@ def _inputs(text: Any, text_pair: Any, split_into_words: bool) -> tuple[list[Any
     Raises:
         InputError: something is not a text; the message says at which position.
     """
+    text, text_pair = _listed(text), _listed(text_pair)
     sequence = (list, tuple)
     if split_into_words:
         batched = isinstance(text, sequence) and len(text) > 0 and isinstance(text[0], sequence)
@@ -287,6 +288,13 @@ def _inputs(text: Any, text_pair: Any, split_into_words: bool) -> tuple[list[Any
             True,
         )
     return _checked(text, "text", split_into_words), None, True
+
+
+def _listed(value: Any) -> Any:
+    """A column of a table, an array, a view of a data set: as a list. Everything else as it is."""
+    if isinstance(value, (str, bytes, list, tuple, Mapping)) or not isinstance(value, Iterable):
+        return value
+    return list(value)
 
 
 def _checked(items: Sequence[Any], name: str, split_into_words: bool, *, single: bool = False) -> list[Any]:

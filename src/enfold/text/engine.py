@@ -122,6 +122,7 @@ class Engine:
 def _encode(
     engine: tokenizers.Tokenizer, inputs: Sequence[Any], is_pretokenized: bool, add_special_tokens: bool
 ) -> list[RawEncoding]:
+    inputs = inputs if isinstance(inputs, list) else list(inputs)
     try:
         return engine.encode_batch(inputs, is_pretokenized=is_pretokenized, add_special_tokens=add_special_tokens)
     except (TypeError, UnicodeEncodeError):

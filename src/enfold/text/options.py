@@ -58,17 +58,20 @@ class TokenizerOptions:
         if "additional_special_tokens" in changes:
             changes["extra_special_tokens"] = changes.pop("additional_special_tokens")
         special = {**self.special, **{name: _content(changes.pop(name)) for name in SPECIAL_NAMES if name in changes}}
-        known = [name for name in self.__dataclass_fields__ if name not in ("special", "other")]
+        known = sorted(self.names())
         for name in changes:
             if name not in known:
-                everything = sorted([*known, *SPECIAL_NAMES])
-                raise InputError(
-                    f"a tokenizer has no option {name!r}; it has: {', '.join(everything)}{near(name, everything)}"
-                )
+                raise InputError(f"a tokenizer has no option {name!r}; it has: {', '.join(known)}{near(name, known)}")
         for name in ("extra_special_tokens", "model_input_names"):
             if name in changes:
                 changes[name] = tuple(_content(item) for item in changes[name])
         return replace(self, special={role: token for role, token in special.items() if token is not None}, **changes)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """What `changed` takes: the fields, and the roles of special tokens."""
+        fields = (name for name in cls.__dataclass_fields__ if name not in ("special", "other"))
+        return (*fields, *SPECIAL_NAMES)
 
     @property
     def all_special_tokens(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
 
-from enfold.errors import CheckpointError
+from enfold.errors import CheckpointError, InputError, near
 from enfold.files import read_json
 from enfold.text.options import SPECIAL_NAMES, TokenizerOptions
 
@@ -28,6 +28,7 @@ _BERT_TOKENS = {
     "mask_token": "[MASK]",
 }
 _BERT_RULES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+_OLDER_NAMES = ("max_len", "additional_special_tokens")
 _LOOKED_FOR = "tokenizer.json, vocab.txt"
 _OF_THE_FILES = {
     "vocab_file",
@@ -52,6 +53,7 @@ def read(path: Path, overrides: Mapping[str, Any]) -> tuple[tokenizers.Tokenizer
         CheckpointError: a file is missing or damaged.
         InputError: an override that is not known.
     """
+    _check_overrides(overrides)
     folder = path.parent if path.is_file() else path
     file = (
         path
@@ -195,12 +197,25 @@ def _bert_normalizer(state: dict[str, Any], rules: Mapping[str, Any]) -> normali
 
 
 def read_vocabulary(file: Path) -> dict[str, int]:
-    """One token a line, its id the number of the line; where a token comes twice, the last line counts."""
+    """One token a line, its id the number of the line; where a token comes twice, the last line counts.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     try:
         with file.open(encoding="utf-8") as lines:
             return {line.rstrip("\n"): number for number, line in enumerate(lines)}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"no vocabulary at {file}") from error
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{file} is damaged: invalid UTF-8 at byte {error.start}") from error
+
+
+def _check_overrides(overrides: Mapping[str, Any]) -> None:
+    known = sorted([*TokenizerOptions.names(), *_BERT_RULES])
+    for name in overrides:
+        if name not in (*known, *_OLDER_NAMES):
+            raise InputError(f"from_pretrained takes no {name!r}; it takes: {', '.join(known)}{near(name, known)}")
 
 
 def _add_missing(engine: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any]) -> None:
