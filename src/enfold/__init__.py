@@ -45,23 +45,27 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         value = getattr(import_module(_HOME_OF[name]), name)
-    elif name[:1].isupper():
-        from enfold.models.auto import family_class
-
-        found = family_class(name)
-        if found is None:
-            raise AttributeError(f"module 'enfold' has no name {name!r}")
-        value = found
     else:
-        raise AttributeError(f"module 'enfold' has no name {name!r}")
+        value = _family_name(name)
+        if value is None:
+            raise AttributeError(f"module 'enfold' has no name {name!r}")
     globals()[name] = value
     return value
+
+
+def _family_name(name: str) -> Any:
+    """``BertTokenizer`` without torch, ``BertModel`` with it, None for anything else."""
+    if not name[:1].isupper():
+        return None
+    if name.endswith(("Tokenizer", "TokenizerFast")):
+        return import_module("enfold.text").tokenizer_class(name)
+    return import_module("enfold.models.auto").family_class(name)
 
 
 def __dir__() -> list[str]:

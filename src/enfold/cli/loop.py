@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    file: Annotated[str, typer.Argument(help="Labelled text: CSV, TSV, JSONL, Parquet, a folder by class, or a reference.")],
+    file: Annotated[
+        str, typer.Argument(help="Labelled text: CSV, TSV, JSONL, Parquet, a folder by class, or a reference.")
+    ],
     text: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
     project: ProjectFolder = HERE,

@@ -29,12 +29,17 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     texts: Annotated[
-        list[str], typer.Argument(help="Texts; or one file (CSV, TSV, JSONL, Parquet); or - for lines from standard input.")
+        list[str],
+        typer.Argument(help="Texts; or one file (CSV, TSV, JSONL, Parquet); or - for lines from standard input."),
     ],
     model: Annotated[str | None, typer.Option(help="A model reference; by default the model in service.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of the file that holds the text.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .csv, .jsonl, .parquet.")] = None,
-    truncate: Annotated[bool, typer.Option("--truncate", help="Cut long texts instead of reading on by windows.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write: .csv, .jsonl, .parquet.")
+    ] = None,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut long texts instead of reading on by windows.")
+    ] = False,
     project: ProjectFolder = HERE,
 ) -> None:
     """Label texts. A file goes in and out as a stream, in order."""

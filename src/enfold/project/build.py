@@ -12,7 +12,7 @@ from rich.console import Console
 
 from enfold.evaluation import Answers, Report, answer, report_on, tfidf_baseline
 from enfold.evaluation.html import ReportPage, write_report
-from enfold.files import fingerprint, fingerprint_of, read_json, write_json
+from enfold.files import fingerprint, read_json, write_json
 from enfold.hub import Located, locate
 from enfold.models import AutoModelForSequenceClassification
 from enfold.project import prepare, train
@@ -175,9 +175,7 @@ def _train(root: Path, settings: Settings, base: Located, rows: prepare.Prepared
     return run_stage(root, "train", inputs=inputs, packages=train.PACKAGES, work=work)
 
 
-def _evaluate(
-    root: Path, settings: Settings, model: Path, rows: prepare.PreparedRows, labels: LabelSet
-) -> StageResult:
+def _evaluate(root: Path, settings: Settings, model: Path, rows: prepare.PreparedRows, labels: LabelSet) -> StageResult:
     """The trained model on the test rows, beside the baseline."""
     inputs = {
         "model": _revision(model),

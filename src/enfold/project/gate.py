@@ -131,7 +131,9 @@ def _test_check(
         return Check(name, rows, None, f"too few {name} to say: {rows}, {minimum} are needed")
     difference = paired_bootstrap(candidate, served, seed=seed, confidence=_CONFIDENCE)
     passed = difference.low * 100 > -margin
-    word = f"not worse than the margin of {margin:g} points" if passed else f"may be worse by more than {margin:g} points"
+    word = (
+        f"not worse than the margin of {margin:g} points" if passed else f"may be worse by more than {margin:g} points"
+    )
     return Check(name, rows, passed, f"{word} on {rows} {name}: {_points(served, candidate, difference)}", difference)
 
 

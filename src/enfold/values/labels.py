@@ -93,7 +93,8 @@ class LabelSet:
         only_there = [name for name in other.names if name not in self.names]
         if not only_here and not only_there:
             raise LabelError(
-                f"{here} and {there} have the same labels in another order: {list(self.names)} against {list(other.names)}"
+                f"{here} and {there} have the same labels in another order: "
+                f"{list(self.names)} against {list(other.names)}"
             )
         parts = []
         if only_here:
