@@ -80,10 +80,12 @@ def _values(field: Any) -> str:
         return "table of texts"
     if get_origin(kind) is list:
         return "list of texts"
-    plain = {part for part in (kind, *get_args(kind))} & {int, float}
+    plain = {int, float}.intersection((kind, *get_args(kind)))
     if not plain:
         return "text"
-    bounds = {name: getattr(item, name) for item in field.metadata for name in ("ge", "gt", "le", "lt") if hasattr(item, name)}
+    bounds = {
+        name: getattr(item, name) for item in field.metadata for name in ("ge", "gt", "le", "lt") if hasattr(item, name)
+    }
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     limits = [f"{words[name]} {bounds[name]:,}".replace(",", " ") for name in words if name in bounds]
     return " ".join(["whole number" if plain == {int} else "number", *limits])
@@ -243,7 +245,7 @@ def training_arguments() -> str:
         f"`{field.name}` ({'none' if field.default in (None, MISSING) else field.default})"
         for field in fields(TrainingArguments)
     ]
-    former = [(code(name), code(new.word or new.new)) for name, new in sorted(FORMER_NAMES.items())]
+    former = [(code(name), _spelled(new.word or new.new)) for name, new in sorted(FORMER_NAMES.items())]
     already = [(code(name), why) for name, why in sorted(ALREADY_SO.items())]
     refused = [code(name) for name in sorted(NOT_HONOURED)]
     return "\n\n".join(
@@ -258,6 +260,12 @@ def training_arguments() -> str:
             ", ".join(refused) + ".",
         ]
     )
+
+
+def _spelled(now: str) -> str:
+    """The present spelling of an argument, with what is said of it in plain words."""
+    name, blank, words = now.partition(" ")
+    return code(name) + blank + words
 
 
 def starters() -> str:
