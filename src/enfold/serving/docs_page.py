@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from enfold.web.pages import render
 
 __all__ = ["docs_page"]
 
@@ -18,71 +17,75 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
     Args:
         openapi: what ``/openapi.json`` serves.
     """
-    environment = Environment(
-        loader=PackageLoader("enfold.serving", "templates"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("enfold.web") / "style.css"
-    return environment.get_template("docs.html").render(
+    return render(
+        "api.html.j2",
         info=openapi["info"],
+        paragraphs=_plain(openapi["info"]["description"]).split("\n\n"),
         operations=[
             _operation(method, path, operation)
             for path, methods in openapi["paths"].items()
             for method, operation in methods.items()
         ],
-        schemas={name: _fields(schema) for name, schema in openapi["components"]["schemas"].items()},
-        style=style.read_text(encoding="utf-8") if style.is_file() else "",
+        bodies={name: _body(schema) for name, schema in openapi["components"]["schemas"].items()},
     )
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str, Any]:
-    body = _first_schema(operation.get("requestBody", {}).get("content", {}))
     return {
+        "id": f"{method}-{path.strip('/').replace('/', '-')}",
         "method": method.upper(),
         "path": path,
         "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
-        "body": _name(body),
-        "responses": [
-            {
-                "status": status,
-                "description": response.get("description", ""),
-                "body": _name(_first_schema(response.get("content", {}))),
-            }
-            for status, response in sorted(operation.get("responses", {}).items())
-        ],
+        "description": _plain(operation.get("description", "")),
+        "body": _name(_content(operation.get("requestBody", {})).get("schema", {})),
+        "answers": [_answer(status, answer) for status, answer in sorted(operation.get("responses", {}).items())],
     }
 
 
-def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(status: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    content = _content(answer)
+    return {
+        "status": status,
+        "meaning": _plain(answer.get("description", "")),
+        "code": content.get("example", {}).get("error", {}).get("code", ""),
+        "body": _name(content.get("schema", {})),
+    }
+
+
+def _body(schema: Mapping[str, Any]) -> dict[str, Any]:
     required = schema.get("required", [])
     return {
-        "description": schema.get("description", ""),
+        "description": _plain(schema.get("description", "")),
         "examples": [json.dumps(example, indent=2, ensure_ascii=False) for example in schema.get("examples", [])],
         "fields": [
             {
                 "name": name,
                 "type": _type(field),
                 "required": name in required,
-                "description": field.get("description", "") or _described_inside(field),
+                "meaning": _plain(field.get("description", "") or _meaning_inside(field)),
             }
             for name, field in schema.get("properties", {}).items()
         ],
     }
 
 
-def _described_inside(field: Mapping[str, Any]) -> str:
+def _content(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a body or an answer consists of; each has one media type here."""
+    contents: Mapping[str, Mapping[str, Any]] = part.get("content", {})
+    return next(iter(contents.values()), {})
+
+
+def _meaning_inside(field: Mapping[str, Any]) -> str:
     return next((part["description"] for part in field.get("anyOf", []) if part.get("description")), "")
-
-
-def _first_schema(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((body.get("schema", {}) for body in content.values()), {})
 
 
 def _name(schema: Mapping[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _plain(text: str) -> str:
+    """Markdown as plain text: the marks around code go."""
+    return text.strip().replace("`", "")
 
 
 def _type(field: Mapping[str, Any]) -> str:
@@ -97,6 +100,5 @@ def _type(field: Mapping[str, Any]) -> str:
         return f"list of {_type(field['items'])}"
     if field.get("type") == "object" and isinstance(field.get("additionalProperties"), Mapping):
         return f"object of {_type(field['additionalProperties'])}"
-    return {"string": "text", "date-time": "time"}.get(
-        field.get("format", field.get("type", "")), field.get("type", "")
-    )
+    kind = field.get("format", field.get("type", ""))
+    return {"string": "text", "date-time": "time"}.get(kind, kind)

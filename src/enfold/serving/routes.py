@@ -57,6 +57,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @router.post(
         "/predict",
         summary="Classify one text, or several",
+        response_description="One prediction a text, in order; all are recorded.",
         responses=_REFUSALS
         | described(
             s503=("queue_full", "The queue is full, or a prediction could not be kept: wait `Retry-After` seconds."),
@@ -76,6 +77,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @router.post(
         "/feedback",
         summary="Say whether predictions were right",
+        response_description="All judgements were kept.",
         responses=_REFUSALS
         | described(
             s404=("unknown_prediction", "There is no such prediction."),
@@ -95,7 +97,11 @@ def add_routes(app: FastAPI, service: Service) -> None:
             raise _rejected(outcomes, accepted, single=body.feedback is None)
         return FeedbackResponse(accepted=accepted)
 
-    @router.get("/health", summary="Whether the server answers, and with which model")
+    @router.get(
+        "/health",
+        summary="Whether the server answers, and with which model",
+        response_description="It answers; the status says whether all is well.",
+    )
     async def health() -> HealthResponse:
         """Open to everyone, also where an API key is set."""
         return service.health()
@@ -103,6 +109,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @router.get(
         "/metrics",
         summary="Numbers for Prometheus",
+        response_description="All series, in the text format Prometheus reads.",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_METRICS_REFUSALS},
         dependencies=guarded,
