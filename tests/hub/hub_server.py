@@ -22,6 +22,9 @@ class Hub:
     endpoint: str = ""
     token: str | None = None
     """With a token, every repository is private."""
+    gated: bool = False
+    broken: bool = False
+    """Answers everything with an error of its own."""
     requests: list[str] = field(default_factory=list)
 
     def find(self, repository: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
@@ -62,6 +65,10 @@ def serve(hub: Hub) -> Iterator[Hub]:
             repository = repository if kind == "models" else f"datasets/{repository}"
             if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 return self.refuse(401, "RepoNotFound", "Repository not found", body)
+            if hub.broken:
+                return self.refuse(503, "", "Service unavailable", body)
+            if hub.gated:
+                return self.refuse(403, "GatedRepo", "Access to this repository is restricted", body)
             if repository not in hub.repositories:
                 return self.refuse(404, "RepoNotFound", "Repository not found", body)
             found = hub.find(repository, revision)

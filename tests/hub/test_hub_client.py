@@ -10,7 +10,7 @@ import pytest
 from hub_server import Hub, serve
 
 from enfold.errors import SourceError
-from enfold.hub import locate
+from enfold.hub import TOKENIZER_FILES, locate
 
 MODEL = {
     "config.json": b'{"model_type": "bert"}',
@@ -65,6 +65,15 @@ def test_a_revision_in_the_reference_or_beside_it(hub: Hub) -> None:
     assert locate("org/model", revision=commit).revision == commit
     with pytest.raises(SourceError, match=r"names revision 'v1', but revision='main' was given too"):
         locate("org/model@v1", revision="main")
+
+
+def test_a_tokenizer_comes_without_the_weights(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = locate("org/model", only=TOKENIZER_FILES)
+    assert names(found.path) == {"config.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json"}
+    monkeypatch.setenv("ENFOLD_OFFLINE", "1")
+    assert locate("org/model", only=TOKENIZER_FILES).path == found.path
+    with pytest.raises(SourceError, match=r"is not \(wholly\) in the cache and this is offline mode"):
+        locate("org/model")
 
 
 def test_data_and_a_path_inside_it(hub: Hub) -> None:
@@ -124,3 +133,16 @@ def test_a_private_repository_needs_the_token(hub: Hub, monkeypatch: pytest.Monk
         locate("org/model")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert "config.json" in names(locate("org/model").path)
+
+
+def test_a_gated_repository_says_where_to_ask(hub: Hub) -> None:
+    hub.gated = True
+    with pytest.raises(SourceError) as error:
+        locate("org/model")
+    assert f"asks for its conditions to be accepted at {hub.endpoint}/org/model; then set HF_TOKEN" in str(error.value)
+
+
+def test_a_hub_that_fails_is_not_taken_for_a_missing_model(hub: Hub) -> None:
+    hub.broken = True
+    with pytest.raises(SourceError, match=r"model 'org/model' is not \(wholly\) in the cache and .* cannot be reached"):
+        locate("org/model")

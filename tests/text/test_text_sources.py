@@ -73,13 +73,18 @@ def test_the_configuration_and_then_the_caller_decide(folder: Path, kind: str, r
     config(folder, do_lower_case=False, strip_accents=False, padding_side="left", cls_token="[MASK]")
     opened = Tokenizer.from_pretrained(folder)
     assert opened.padding_side == "left"
-    assert opened.cls_token == "[MASK]"
+    assert opened.tokenize("a", "a", add_special_tokens=True) == ["[MASK]", "a", "[SEP]", "a", "[SEP]"]
     assert opened.tokenize("Hello") != opened.tokenize("hello")
     overridden = Tokenizer.from_pretrained(folder, do_lower_case=True, padding_side="right", cls_token="[CLS]")
     assert overridden.padding_side == "right"
-    assert overridden.cls_token == "[CLS]"
+    assert overridden.tokenize("a", add_special_tokens=True) == ["[CLS]", "a", "[SEP]"]
     assert overridden.tokenize("Hello") == overridden.tokenize("hello")
     assert overridden.tokenize("é") != overridden.tokenize("e")
+
+
+def test_another_unknown_token(folder: Path) -> None:
+    assert Tokenizer.from_pretrained(folder).tokenize("ꯍ") == ["[UNK]"]
+    assert Tokenizer.from_pretrained(folder, unk_token="[MASK]").tokenize("ꯍ") == ["[MASK]"]
 
 
 def test_special_tokens_of_the_older_files(folder: Path) -> None:

@@ -209,6 +209,16 @@ def test_setting_an_attribute_says_how_to_make_another(tokenizer: Tokenizer) -> 
         tokenizer.with_options(padding_side="middle")
 
 
+def test_a_new_special_token_is_added_and_used(tokenizer: Tokenizer) -> None:
+    other = tokenizer.with_options(cls_token="<s>", pad_token="<pad>")
+    assert len(other) == len(tokenizer) + 2
+    assert other.tokenize("a", add_special_tokens=True) == ["<s>", "a", "[SEP]"]
+    assert tokenizer.tokenize("a", add_special_tokens=True) == ["[CLS]", "a", "[SEP]"]
+    assert other(["a", "a a"], padding=True).input_ids[0][-1] == other.pad_token_id == len(tokenizer)
+    again = other.with_options(cls_token="[CLS]")
+    assert again.tokenize("a", add_special_tokens=True) == ["[CLS]", "a", "[SEP]"]
+
+
 def test_added_tokens_make_another_tokenizer(tokenizer: Tokenizer) -> None:
     size = len(tokenizer)
     with warnings.catch_warnings():

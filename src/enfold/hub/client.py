@@ -8,6 +8,7 @@ vocabularies and plain text; never pickles or Python.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from enfold.errors import SourceError
@@ -15,16 +16,23 @@ from enfold.hub.cache import is_offline
 from enfold.hub.references import HubRepository
 from enfold.hub.starters import Kind
 
-__all__ = ["DATA_FILES", "MODEL_FILES", "snapshot"]
+__all__ = ["DATA_FILES", "MODEL_FILES", "TOKENIZER_FILES", "snapshot"]
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.gguf")
 """Patterns of the files a model consists of."""
+TOKENIZER_FILES = tuple(pattern for pattern in MODEL_FILES if pattern not in ("*.safetensors", "*.gguf"))
+"""Those of them that a tokenizer needs: everything but the weights."""
 DATA_FILES = ("*.csv", "*.tsv", "*.jsonl", "*.json", "*.parquet", "*.txt")
 """Patterns of the files data consists of."""
 
 
-def snapshot(reference: HubRepository, *, kind: Kind) -> tuple[Path, str]:
+def snapshot(reference: HubRepository, *, kind: Kind, only: Sequence[str] | None = None) -> tuple[Path, str]:
     """Download a repository at a revision, or find it in the cache.
+
+    Args:
+        reference: the repository, its revision, and a path inside it.
+        kind: a model or a data set.
+        only: patterns of the files that are needed; all that a model or data consists of unless given.
 
     Returns:
         the folder (or the inner path that was asked for) and the commit it is at, 40 hex digits.
@@ -45,7 +53,7 @@ def snapshot(reference: HubRepository, *, kind: Kind) -> tuple[Path, str]:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     what = "model" if kind == "model" else "data set"
     name = f"{what} {reference.repository!r}"
-    allowed = list(MODEL_FILES if kind == "model" else DATA_FILES)
+    allowed = list(only or (MODEL_FILES if kind == "model" else DATA_FILES))
     if reference.inner is not None:
         allowed = [f"{reference.inner}/{pattern}" for pattern in allowed if not reference.inner.suffix] + [
             str(reference.inner)

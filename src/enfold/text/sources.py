@@ -70,7 +70,7 @@ def read(path: Path, overrides: Mapping[str, Any]) -> tuple[tokenizers.Tokenizer
     if file.suffix == ".json":
         engine = _from_json(file, rules)
     else:
-        engine = wordpiece(read_vocabulary(file), rules, unk_token=_text(special.get("unk_token"), None) or "[UNK]")
+        engine = wordpiece(read_vocabulary(file), rules)
     _add_missing(engine, folder, config)
     vocabulary = engine.get_vocab(with_added_tokens=True)
     roles = {name: _text(special.get(name), _default_token(engine, vocabulary, name)) for name in SPECIAL_NAMES}
@@ -88,7 +88,8 @@ def read(path: Path, overrides: Mapping[str, Any]) -> tuple[tokenizers.Tokenizer
         other={key: value for key, value in config.items() if _is_foreign(key)},
     ).changed(**{**settings, "extra_special_tokens": extra, "name_or_path": str(path)})
     options = options.changed(**{name: value for name, value in overrides.items() if name not in _BERT_RULES})
-    return finished(engine, options, source=str(file)), options
+    _check_vocabulary(engine, options, str(file))
+    return finished(engine, options), options
 
 
 def from_vocabulary(
@@ -103,51 +104,60 @@ def from_vocabulary(
         special={role: token for role, token in _BERT_TOKENS.items() if role != "mask_token" or token in vocabulary},
         tokenizer_class="BertTokenizer",
     ).changed(**overrides)
-    engine = wordpiece(vocabulary, rules, unk_token=options.special["unk_token"])
-    return finished(engine, options, source="the vocabulary"), options
+    engine = wordpiece(vocabulary, rules)
+    _check_vocabulary(engine, options, "the tokenizer")
+    return finished(engine, options), options
 
 
-def wordpiece(vocabulary: Mapping[str, int], rules: Mapping[str, Any], *, unk_token: str) -> tokenizers.Tokenizer:
+def wordpiece(vocabulary: Mapping[str, int], rules: Mapping[str, Any]) -> tokenizers.Tokenizer:
     """WordPiece as BERT uses it: clean, split off Chinese characters, lower-case, split at blanks and punctuation.
 
     Devlin et al., 2019, "BERT: Pre-training of Deep Bidirectional Transformers", and its BasicTokenizer: words of more
     than 100 characters are unknown; accents go when ``strip_accents`` says so or, unset, when words are lower-cased.
     """
-    engine = tokenizers.Tokenizer(models.WordPiece(dict(vocabulary), unk_token=unk_token, max_input_chars_per_word=100))
+    engine = tokenizers.Tokenizer(models.WordPiece(dict(vocabulary), unk_token="[UNK]", max_input_chars_per_word=100))
     engine.normalizer = _bert_normalizer({"clean_text": True, "lowercase": True}, rules)
     engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     engine.decoder = decoders.WordPiece(prefix="##")
     return engine
 
 
-def finished(engine: tokenizers.Tokenizer, options: TokenizerOptions, *, source: str) -> tokenizers.Tokenizer:
-    """Make the engine know the special tokens of the options, and how BERT puts them around texts.
+def finished(engine: tokenizers.Tokenizer, options: TokenizerOptions) -> tokenizers.Tokenizer:
+    """Make the engine know the special tokens of the options, adding those it lacks, and put them around texts.
 
-    Raises:
-        CheckpointError: the vocabulary lacks a token that every input needs.
+    A WordPiece engine without a template of its own, or with BERT's for other tokens, gets BERT's: ``[CLS] A [SEP]``
+    and ``[CLS] A [SEP] B [SEP]``.
     """
-    vocabulary = engine.get_vocab(with_added_tokens=True)
-    needed = [role for role in ("unk_token", "cls_token", "sep_token", "pad_token") if role in options.special]
-    if isinstance(engine.model, models.WordPiece):
-        missing = [options.special[role] for role in needed if options.special[role] not in vocabulary]
-        if missing:
-            raise CheckpointError(
-                f"the vocabulary of {source} lacks {', '.join(missing)}; name its own in tokenizer_config.json or as "
-                "arguments (cls_token=…)"
-            )
-    known = engine.get_added_tokens_decoder()
-    marked = {token.content for token in known.values() if token.special}
+    engine.no_padding()
+    engine.no_truncation()
+    marked = {token.content for token in engine.get_added_tokens_decoder().values() if token.special}
     unmarked = [token for token in options.all_special_tokens if token not in marked]
     engine.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in unmarked])
-    if engine.post_processor is None and isinstance(engine.model, models.WordPiece):
-        cls, sep = options.special.get("cls_token"), options.special.get("sep_token")
-        if cls and sep:
-            engine.post_processor = processors.TemplateProcessing(
-                single=[f"{cls}:0", "$A:0", f"{sep}:0"],
-                pair=[f"{cls}:0", "$A:0", f"{sep}:0", "$B:1", f"{sep}:1"],
-                special_tokens=[(token, engine.token_to_id(token)) for token in dict.fromkeys((cls, sep))],
-            )
+    cls, sep = options.special.get("cls_token"), options.special.get("sep_token")
+    if not isinstance(engine.model, models.WordPiece) or not cls or not sep:
+        return engine
+    engine.model.unk_token = options.special.get("unk_token", engine.model.unk_token)
+    around = engine.encode("", "").tokens
+    if engine.post_processor is None or (len(around) == 3 and around != [cls, sep, sep]):
+        engine.post_processor = processors.TemplateProcessing(
+            single=[f"{cls}:0", "$A:0", f"{sep}:0"],
+            pair=[f"{cls}:0", "$A:0", f"{sep}:0", "$B:1", f"{sep}:1"],
+            special_tokens=[(token, engine.token_to_id(token)) for token in dict.fromkeys((cls, sep))],
+        )
     return engine
+
+
+def _check_vocabulary(engine: tokenizers.Tokenizer, options: TokenizerOptions, source: str) -> None:
+    """Every input needs these tokens; one that the vocabulary lacks would get an id that the model does not know."""
+    if not isinstance(engine.model, models.WordPiece):
+        return
+    needed = [options.special.get(role) for role in ("unk_token", "cls_token", "sep_token", "pad_token")]
+    missing = [token for token in needed if token is not None and engine.token_to_id(token) is None]
+    if missing:
+        raise CheckpointError(
+            f"the vocabulary of {source} lacks {', '.join(missing)}; name its own in tokenizer_config.json or as "
+            "arguments (cls_token=…)"
+        )
 
 
 def bert_rules(engine: tokenizers.Tokenizer) -> dict[str, Any]:
@@ -171,8 +181,6 @@ def _from_json(file: Path, rules: Mapping[str, Any]) -> tokenizers.Tokenizer:
         raise CheckpointError(
             f"{file} is damaged or of a newer format than tokenizers {tokenizers.__version__}: {error}"
         ) from error
-    engine.no_padding()
-    engine.no_truncation()
     current = engine.normalizer
     if rules and isinstance(current, normalizers.BertNormalizer):
         engine.normalizer = _bert_normalizer({"clean_text": current.clean_text, **_normalizer_state(current)}, rules)

@@ -39,7 +39,7 @@ class Tokenizer(CompatibleTokenizer):
 
     def __init__(self, engine: tokenizers.Tokenizer, options: TokenizerOptions | None = None) -> None:
         options = options or TokenizerOptions()
-        own = sources.finished(tokenizers.Tokenizer.from_str(engine.to_str()), options, source="the engine")
+        own = sources.finished(tokenizers.Tokenizer.from_str(engine.to_str()), options)
         self._take(Engine(own), options)
 
     @classmethod
@@ -68,9 +68,9 @@ class Tokenizer(CompatibleTokenizer):
         overrides.pop("use_fast", None)
         path = Path(reference)
         if revision is not None or not path.exists():
-            from enfold.hub import locate
+            from enfold.hub import TOKENIZER_FILES, locate
 
-            path = locate(reference, revision=revision).path
+            path = locate(reference, revision=revision, only=TOKENIZER_FILES).path
         engine, options = sources.read(path, overrides)
         return cls._of(Engine(engine), options.changed(name_or_path=str(reference)))
 
@@ -214,9 +214,9 @@ class Tokenizer(CompatibleTokenizer):
             InputError: there is no such option.
         """
         options = self._options.changed(**changes)
-        if set(options.all_special_tokens) <= set(self._options.all_special_tokens):
+        if options.special == self._options.special and set(options.all_special_tokens) <= set(self.all_special_tokens):
             return self._of(self._engine, options)
-        return self._of(Engine(sources.finished(self._engine.copy(), options, source="the tokenizer")), options)
+        return self._of(Engine(sources.finished(self._engine.copy(), options)), options)
 
     def with_tokens(self, tokens: str | Sequence[str | AddedToken], *, special: bool = False) -> Self:
         """A tokenizer whose vocabulary has further tokens at its end; those it has already keep their ids.
