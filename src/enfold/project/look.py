@@ -8,6 +8,7 @@ from pathlib import Path
 
 from enfold.data import find_columns, read_table
 from enfold.data.labels import label_names, require_classes
+from enfold.data.streaming import require_usable_texts
 from enfold.errors import DataError
 from enfold.hub import locate
 from enfold.project.settings import DataSettings, ProjectSettings, Settings
@@ -33,6 +34,7 @@ def look(file: str, folder: Path, *, text: str | None, label: str | None) -> tup
     source = found.path.name
     table = read_table(found.path, source=source)
     columns = find_columns(table, text=text, label=label, source=source)
+    require_usable_texts(table[columns.text], source=source)
     named = label_names(table[columns.label], source=source)
     texts = table[columns.text].to_list()
     rows = [
