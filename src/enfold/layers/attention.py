@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from enfold.layers import batched_attention
 from enfold.layers.batched_attention import Problem
+from enfold.layers.linear import project
 from enfold.layers.noise import new_seed, rounded
 from enfold.layers.packing import Layout
 
@@ -208,7 +209,7 @@ class Attention(nn.Module):
         self, hidden: Tensor, layout: Layout, bias: Tensor | None, query: nn.Module, key: nn.Module, value: nn.Module
     ) -> Tensor:
         """(tokens, width) to (tokens, width), before the output projection."""
-        q, k, v = (project(hidden).unflatten(-1, (self.heads, -1)) for project in (query, key, value))
+        q, k, v = (own.unflatten(-1, (self.heads, -1)) for own in project(hidden, (query, key, value)))
         if self.observers:
             weights = attention_weights(q, k, layout, bias)
             for observe in self.observers:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from enfold.errors import CheckpointError, InputError
+from enfold.files import write_json
+from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig, read_config_file
 from enfold.models.family import Family
 from enfold.models.initialise import initialise
 from enfold.models.reading import read_weights
-from enfold.models.weights import Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
+from enfold.models.weights import WEIGHTS, Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
@@ -133,8 +135,10 @@ class PreTrainedModel(nn.Module):
             CheckpointError: the folder is not a model of this type, or a tensor is missing, misshapen or cut short.
         """
         located = find_model(reference, revision)
+        stored = read_config_file(located.path)
+        values = quantised.original_config(stored)
+        int8 = values is not stored
         if config is None:
-            values = read_config_file(located.path)
             found = values.get("model_type", cls.config_class.model_type)
             if found != cls.config_class.model_type:
                 raise CheckpointError(
@@ -146,10 +150,14 @@ class PreTrainedModel(nn.Module):
             config = _with_overrides(cls.config_class, values, overrides)
         with skeleton():
             model = cls(config)
-        checkpoint = Checkpoint(located.path)
+            if int8:
+                quantised.make_room(model)
+        checkpoint = Checkpoint(located.path, quantised.INT8_WEIGHTS if int8 else WEIGHTS)
         wanted = dtype if dtype is not None else torch_dtype
         if wanted in (None, "auto"):
             wanted = config.dtype
+        if int8 and wanted is not None and dtype_named(wanted) != torch.float32:
+            raise InputError(f"an int8 model computes in float32 around its products; dtype={wanted!r} is not possible")
         model.loading_report = read_weights(
             model,
             checkpoint,
@@ -169,11 +177,15 @@ class PreTrainedModel(nn.Module):
         if ignored:
             raise InputError(f"save_pretrained does not take {', '.join(map(repr, ignored))}")
         target = Path(folder)
+        int8 = quantised.is_quantised(self)
+        if int8:
+            quantised.check_target(target)
         target.mkdir(parents=True, exist_ok=True)
-        write_tensors(target, self.tensors_to_write())
+        write_tensors(target, self.tensors_to_write(), quantised.INT8_WEIGHTS if int8 else WEIGHTS)
         self.config.architectures = [type(self).__name__]
         self.config.dtype = str(self.dtype).removeprefix("torch.")
-        self.config.save_pretrained(target)
+        values = self.config.to_json()
+        write_json(target / "config.json", quantised.config_to_write(values) if int8 else values)
 
     def tensors_to_write(self) -> dict[str, Tensor]:
         """The state dict with each shared tensor once."""

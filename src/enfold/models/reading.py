@@ -64,7 +64,8 @@ def read_weights(
         if name in fresh:
             assign(model, name, torch.empty(parameter.shape, dtype=dtype))
         elif name in tensors:
-            assign(model, name, tensors[name].to(dtype))
+            tensor = tensors[name]
+            assign(model, name, tensor.to(dtype) if tensor.is_floating_point() else tensor)
     initialise(model, model.family.spec(model.config).init_std, only=set(fresh))
     model.tie_weights()
     if fresh:
