@@ -11,7 +11,7 @@ import numpy as np
 
 from enfold.compression.cost import Speed, measure_speed, size_on_disk
 from enfold.compression.quantise import quantise
-from enfold.errors import EnfoldError, InputError
+from enfold.errors import InputError
 from enfold.evaluation import Answers, LabelledRows, answer, paired_bootstrap
 from enfold.pipelines import TextClassificationPipeline
 from enfold.values.reports import Cost, Decision
@@ -63,29 +63,26 @@ def decide(
     if len(texts) != len(labels):
         raise InputError(f"the decision got {len(texts)} texts and {len(labels)} labels")
     rows = LabelledRows(texts=tuple(texts), labels=tuple(labels), source="the validation rows")
+    candidate = quantise(model, format=format) if candidate is None else candidate
     trained = TextClassificationPipeline(model, tokenizer, max_length=max_length)
-    before, size = answer(trained, rows), size_on_disk(model)
-    settled: dict[str, Any] = {"format": format, "bound": bound, "rows": len(texts), "machine": _machine()}
-    try:
-        candidate = quantise(model, format=format) if candidate is None else candidate
-        compressed = TextClassificationPipeline(candidate, tokenizer, max_length=max_length)
-        after = answer(compressed, rows, labels=before.labels)
-    except EnfoldError as error:
-        (speed,) = measure_speed([trained], texts, budget=budget / 2, seed=seed)
-        reason = f"{format} does not run here: {error}."
-        return Decision(kept=False, reason=reason, before=_cost(before, size, speed), **settled)
+    compressed = TextClassificationPipeline(candidate, tokenizer, max_length=max_length)
+    before = answer(trained, rows)
+    after = answer(compressed, rows, labels=before.labels)
     speeds = measure_speed([trained, compressed], texts, budget=budget, seed=seed)
-    old, new = _cost(before, size, speeds[0]), _cost(after, size_on_disk(candidate), speeds[1])
+    old, new = _cost(before, model, speeds[0]), _cost(after, candidate, speeds[1])
     kept, reason = verdict(old, new, bound=bound, format=format, rows=len(texts))
     return Decision(
         kept=kept,
         reason=reason,
+        format=format,
         before=old,
         after=new,
         difference=paired_bootstrap(after.scored.correct, before.scored.correct, seed=seed),
         flips=int((after.scored.predicted != before.scored.predicted).sum()),
         largest_change=float(np.abs(after.scores - before.scores).max()),
-        **settled,
+        bound=bound,
+        rows=len(texts),
+        machine=_machine(),
     )
 
 
@@ -115,9 +112,9 @@ def verdict(old: Cost, new: Cost, *, bound: float, format: str, rows: int) -> tu
     )
 
 
-def _cost(answers: Answers, size: int, speed: Speed) -> Cost:
+def _cost(answers: Answers, model: Any, speed: Speed) -> Cost:
     return Cost(
-        bytes=size,
+        bytes=size_on_disk(model),
         latency_p50=speed.latency_p50,
         latency_p99=speed.latency_p99,
         throughput=speed.throughput,
@@ -128,10 +125,13 @@ def _cost(answers: Answers, size: int, speed: Speed) -> Cost:
 def _machine() -> dict[str, Any]:
     import torch
 
+    from enfold.layers.linear import int8_product
+
     return {
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "int8_product": int8_product().name,
         "torch": torch.__version__,
     }

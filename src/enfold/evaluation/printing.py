@@ -71,11 +71,9 @@ def printable_decision(decision: Decision) -> RenderableType:
     for heading in ("before", "after", "change"):
         table.add_column(heading, justify="right")
     for name, before, after, show, _ in costs_of(decision):
-        ratio = f"{after / before:.2f} ×" if after is not None and before else ""
-        table.add_row(name, show(before), "" if after is None else show(after), ratio)
-    moved = f"{points(decision.difference.mean)} points" if decision.difference else ""
-    after_accuracy = share(decision.after.accuracy) if decision.after else ""
-    table.add_row("Accuracy", share(decision.before.accuracy), after_accuracy, moved)
+        table.add_row(name, show(before), show(after), f"{after / before:.2f} ×" if before else "")
+    moved = f"{points(decision.difference.mean)} points"
+    table.add_row("Accuracy", share(decision.before.accuracy), share(decision.after.accuracy), moved)
     return Group(verdict, table, Text(changes_sentence(decision)))
 
 

@@ -74,7 +74,7 @@ def gap_sentence(other: Comparison) -> str:
     return f"{said} ({bounds}; {changed})."
 
 
-def costs_of(decision: Decision) -> list[tuple[str, float, float | None, Callable[[float], str], bool]]:
+def costs_of(decision: Decision) -> list[tuple[str, float, float, Callable[[float], str], bool]]:
     """What the models cost: (name, before, after, how to show it, whether more is better)."""
     kinds: list[tuple[str, str, Callable[[float], str], bool]] = [
         ("Size of the weights", "bytes", size, False),
@@ -82,21 +82,17 @@ def costs_of(decision: Decision) -> list[tuple[str, float, float | None, Callabl
         ("Latency of one text, 99th percentile", "latency_p99", duration, False),
         ("Throughput, texts per second", "throughput", count, True),
     ]
-    after = decision.after
     return [
-        (name, getattr(decision.before, key), getattr(after, key) if after else None, show, more)
+        (name, getattr(decision.before, key), getattr(decision.after, key), show, more)
         for name, key, show, more in kinds
     ]
 
 
 def changes_sentence(decision: Decision) -> str:
     """What compression did to the answers, and how much it was allowed to."""
-    allowed = f"Up to {100 * decision.bound:.3g} points of accuracy may be lost."
-    if decision.flips is None or decision.largest_change is None:
-        return allowed
     return (
         f"{count(decision.flips)} of {count(decision.rows)} labels changed; the largest change of a score is "
-        f"{decision.largest_change:.3f}. {allowed}"
+        f"{decision.largest_change:.3f}. Up to {100 * decision.bound:.3g} points of accuracy may be lost."
     )
 
 

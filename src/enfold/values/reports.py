@@ -250,13 +250,12 @@ class Decision(_Json):
     reason: str
     format: str
     before: Cost
-    after: Cost | None = None
-    """``None`` where the format does not run on this machine; then the next fields are, too."""
-    difference: PairedDifference | None = None
+    after: Cost
+    difference: PairedDifference
     """Accuracy of the compressed model less that of the trained one."""
-    flips: int | None = None
+    flips: int
     """Rows whose label changed."""
-    largest_change: float | None = None
+    largest_change: float
     """The most that any label's score moved on any row."""
     bound: float
     """Largest loss of accuracy that was allowed, as a share: 0.005 is half a point."""

@@ -1,0 +1,38 @@
+"""Fewer bits for each weight of a trained model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from enfold.errors import InputError, near
+
+if TYPE_CHECKING:
+    from enfold.models import PreTrainedModel
+
+__all__ = ["FORMATS", "quantise"]
+
+Model = TypeVar("Model", bound="PreTrainedModel")
+
+FORMATS = ("int8",)
+
+
+def quantise(model: Model, format: str = "int8") -> Model:
+    """A copy of a model with quantised weights, ready to predict and to save; the model itself stays as it is.
+
+    ``int8`` keeps the weights of all blocks as bytes with one scale for each output channel. Activations become
+    bytes as they come, with one scale for each token: an answer never depends on the other texts of a batch.
+    Embeddings and head keep their precision. It runs on any machine, and is faster where the processor has an int8
+    product; :func:`~enfold.compression.decide` measures whether it is. It cannot be trained further.
+
+    Args:
+        model: a trained model.
+        format: the weight format.
+
+    Raises:
+        InputError: there is no such format, the model is quantised already, or a weight is not finite (named).
+    """
+    from enfold.models.quantised import quantise_model
+
+    if format not in FORMATS:
+        raise InputError(f"no weight format {format!r}; there are: {', '.join(FORMATS)}{near(format, FORMATS)}")
+    return quantise_model(model, format)
