@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from enfold.errors import InputError, near
 from enfold.text.batch import BatchEncoding
+from enfold.text.inputs import read_inputs
 from enfold.text.options import UNLIMITED, Side
 from enfold.text.padding import Padding, pad_encodings, pad_features
 from enfold.text.truncation import Truncation
@@ -80,7 +81,7 @@ class CompatibleTokenizer(Vocabulary):
         Raises:
             InputError: something is not a text (the message says which), or the arguments contradict each other.
         """
-        texts, pairs, batched = _inputs(text, text_pair, is_split_into_words)
+        texts, pairs, batched = read_inputs(text, text_pair, is_split_into_words)
         truncating = self._truncation(
             truncation, padding, max_length, stride, truncation_side, return_overflowing_tokens
         )
@@ -90,12 +91,11 @@ class CompatibleTokenizer(Vocabulary):
                 f"max_length={truncating.max_length} is not a multiple of pad_to_multiple_of={pad_to_multiple_of}: a "
                 "row cut to the one could not be padded to the other"
             )
+        splitting = self.split_special_tokens if split_special_tokens is None else split_special_tokens
         encodings, cut = self._engine.encode(
             texts,
             pairs,
-            split_special_tokens=self._options.split_special_tokens
-            if split_special_tokens is None
-            else split_special_tokens,
+            split_special_tokens=splitting,
             is_pretokenized=is_split_into_words,
             add_special_tokens=add_special_tokens,
             truncation=truncating,
@@ -243,75 +243,3 @@ class CompatibleTokenizer(Vocabulary):
         if subject not in warned:
             warned.add(subject)
             warnings.warn(message, UserWarning, stacklevel=4)
-
-
-def _inputs(text: Any, text_pair: Any, split_into_words: bool) -> tuple[list[Any], list[Any] | None, bool]:
-    """The call's texts and pairs as lists, and whether it was a batch.
-
-    Raises:
-        InputError: something is not a text; the message says at which position.
-    """
-    text, text_pair = _listed(text), _listed(text_pair)
-    sequence = (list, tuple)
-    if split_into_words:
-        batched = isinstance(text, sequence) and len(text) > 0 and isinstance(text[0], sequence)
-    else:
-        batched = isinstance(text, sequence)
-    if not batched:
-        pairs = [text_pair] if text_pair else None
-        return (
-            _checked([text], "text", split_into_words, single=True),
-            (None if pairs is None else _checked(pairs, "text_pair", split_into_words, single=True)),
-            False,
-        )
-    if text_pair is not None:
-        if not isinstance(text_pair, sequence):
-            raise InputError(
-                f"text is a list of {len(text)}, so text_pair must be a list too; it is a {type(text_pair).__name__}"
-            )
-        if len(text_pair) != len(text):
-            raise InputError(
-                f"text has {len(text)} entries but text_pair has {len(text_pair)}: there must be one for each"
-            )
-        texts = _checked(text, "text", split_into_words)
-        return texts, _checked(text_pair, "text_pair", split_into_words), True
-    if not split_into_words and any(isinstance(item, sequence) for item in text):
-        for index, item in enumerate(text):
-            if not isinstance(item, sequence) or len(item) != 2:
-                raise InputError(
-                    f"text[{index}] is not a pair of texts, but others are; for lists of words pass "
-                    "is_split_into_words=True"
-                )
-        return (
-            _checked([item[0] for item in text], "text", False),
-            _checked([item[1] for item in text], "text", False),
-            True,
-        )
-    return _checked(text, "text", split_into_words), None, True
-
-
-def _listed(value: Any) -> Any:
-    """A column of a table, an array, a view of a data set: as a list. Everything else as it is."""
-    if isinstance(value, (str, bytes, list, tuple, Mapping)) or not isinstance(value, Iterable):
-        return value
-    return list(value)
-
-
-def _checked(items: Sequence[Any], name: str, split_into_words: bool, *, single: bool = False) -> list[Any]:
-    for index, item in enumerate(items):
-        where = name if single else f"{name}[{index}]"
-        if not split_into_words:
-            if not isinstance(item, str):
-                raise InputError(f"{where} must be a str; it is {_shown(item)}")
-        elif not isinstance(item, (list, tuple)):
-            raise InputError(f"{where} must be a list of words; it is {_shown(item)}")
-        else:
-            for position, word in enumerate(item):
-                if not isinstance(word, str):
-                    raise InputError(f"{where}[{position}] must be a str; it is {_shown(word)}")
-    return list(items)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '…'} ({type(value).__name__})"

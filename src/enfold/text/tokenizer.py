@@ -16,6 +16,7 @@ from enfold.files import atomic_file, fingerprint_of, write_json
 from enfold.text import sources
 from enfold.text.compatible import CompatibleTokenizer
 from enfold.text.engine import Engine
+from enfold.text.inputs import check_texts
 from enfold.text.options import SPECIAL_NAMES, Side, TokenizerOptions
 from enfold.text.truncation import Strategy, Truncation
 from enfold.text.windows import to_value, windows_of
@@ -146,9 +147,9 @@ class Tokenizer(CompatibleTokenizer):
         Raises:
             InputError: something is not a text (the message says which), or the sizes contradict each other.
         """
-        _check_texts(texts, "texts")
+        check_texts(texts, "texts")
         if pairs is not None:
-            _check_texts(pairs, "pairs")
+            check_texts(pairs, "pairs")
             if len(pairs) != len(texts):
                 raise InputError(f"{len(texts)} texts but {len(pairs)} pairs: there must be one for each")
         side = truncation_side or self._options.truncation_side
@@ -185,7 +186,7 @@ class Tokenizer(CompatibleTokenizer):
         Raises:
             InputError: something is not a text, or the sizes contradict each other.
         """
-        _check_texts(texts, "texts")
+        check_texts(texts, "texts")
         return windows_of(
             self._engine,
             texts,
@@ -196,7 +197,7 @@ class Tokenizer(CompatibleTokenizer):
 
     def count_tokens(self, texts: Sequence[str], *, split_special_tokens: bool = True) -> list[int]:
         """How many tokens each text has, special ones included and nothing cut."""
-        _check_texts(texts, "texts")
+        check_texts(texts, "texts")
         counts: list[int] = []
         for start in range(0, len(texts), 1024):  # the engine's encodings take far more memory than the texts
             chunk = texts[start : start + 1024]
@@ -264,11 +265,3 @@ def _warn_of_mutation(name: str) -> None:
         UserWarning,
         stacklevel=3,
     )
-
-
-def _check_texts(texts: Sequence[str], name: str) -> None:
-    if isinstance(texts, str):
-        raise InputError(f"{name} must be a list of texts; it is one str: pass [text]")
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"{name}[{index}] must be a str; it is {text!r:.60} ({type(text).__name__})")
