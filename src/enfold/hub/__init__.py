@@ -6,7 +6,7 @@ no network. Nothing that is fetched is ever imported or run.
 
 from enfold.hub.cache import home, is_offline
 from enfold.hub.client import TOKENIZER_FILES
-from enfold.hub.locate import Located, locate
+from enfold.hub.located import Located, locate
 from enfold.hub.references import HubRepository, Kind, LocalPath, Reference, WheelPath, parse
 from enfold.hub.starters import STARTERS, Starter
 
