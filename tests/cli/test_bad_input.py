@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -48,7 +47,7 @@ def refused(outcome, *parts: str) -> None:
 def test_a_data_file_that_cannot_be_used(enfold, tmp_path, content, parts):
     (tmp_path / "data.csv").write_bytes(content)
     refused(enfold("init", "data.csv"), *parts)
-    assert os.listdir(tmp_path) == ["data.csv"]
+    assert [item.name for item in tmp_path.iterdir()] == ["data.csv"]
 
 
 def test_labels_of_mixed_types(enfold, tmp_path):
@@ -172,7 +171,7 @@ def test_a_full_disk_while_saving(enfold, model, tmp_path):
     try:
         (tmp_path / "many.csv").write_text("text\n" + "free prize lunch\n" * 3000)
         refused(enfold("predict", "many.csv", "--model", model, "-o", small / "out.csv"), "disk is full", "out.csv")
-        assert os.listdir(small) == []
+        assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
 
