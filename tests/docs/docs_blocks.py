@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,12 @@ def blocks(page: str) -> list[Block]:
         )
         for match in _FENCE.finditer(text)
     ]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The words of each line that a shell block types, without comments."""
+    lines = (shlex.split(line, comments=True) for line in block.code.replace("\\\n", " ").splitlines())
+    return [words for words in lines if words]
 
 
 def without_blocks(page: str) -> str:
