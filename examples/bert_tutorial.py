@@ -40,7 +40,7 @@ def main(limit=1000, epochs=1):
     train_loader = make_loader(tokenizer, texts[:split], labels[:split], shuffle=True)
     test_loader = make_loader(tokenizer, texts[split:], labels[split:], shuffle=False)
 
-    optimizer = Adam(model.parameters(), lr=1e-4)
+    optimizer = Adam(model.parameters(), lr=2e-4)
     for epoch in range(epochs):
         model.train()
         total_loss = 0.0

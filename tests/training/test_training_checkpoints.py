@@ -217,7 +217,12 @@ class TestTheFolder:
         assert [path.name for path in checkpoints_in(tmp_path)] == ["checkpoint-5", "checkpoint-24"]
 
     def test_left_overs_of_a_kill_are_put_right(self, tmp_path):
-        for name in (".checkpoint-5.abc123.tmp", ".checkpoint-6.abc123.old", ".checkpoint-7.abc123.old", "checkpoint-7"):
+        for name in (
+            ".checkpoint-5.abc123.tmp",
+            ".checkpoint-6.abc123.old",
+            ".checkpoint-7.abc123.old",
+            "checkpoint-7",
+        ):
             (tmp_path / name).mkdir()
         (tmp_path / "notes.tmp").write_text("mine")
         clear_left_overs(tmp_path)

@@ -63,7 +63,9 @@ def test_labels_of_tokens_are_packed_with_them():
 
 
 def test_fractions_as_labels_are_one_vector_a_row_even_of_a_row_s_length():
-    batch = PackingCollator()([{"input_ids": [2, 3], "labels": [0.0, 1.0]}, {"input_ids": [2, 3], "labels": [1.0, 0.0]}])
+    batch = PackingCollator()(
+        [{"input_ids": [2, 3], "labels": [0.0, 1.0]}, {"input_ids": [2, 3], "labels": [1.0, 0.0]}]
+    )
     assert batch["labels"].tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 

@@ -42,7 +42,8 @@ def test_plain_lines_where_there_is_no_terminal(tmp_path):
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "training: 4 steps"
     assert re.fullmatch(
-        r"step 2/4 · epoch 0\.50 · loss 0\.\d+ · grad norm [\d.]+ · learning rate 3\.75e-05 · [\d,]+ tokens/s · 0:00 left",
+        r"step 2/4 · epoch 0\.50 · loss 0\.\d+ · grad norm [\d.]+ · learning rate 3\.75e-05 · [\d,]+ tokens/s "
+        r"· 0:0\d left",
         lines[1],
     )
     assert lines[3].startswith("step 4/4 · epoch 1.00 · eval loss ")
@@ -131,5 +132,7 @@ class TestTensorBoard:
 
     def test_a_missing_extra_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "tensorboardX", None)
-        with pytest.raises(MissingExtra, match=r"report_to='tensorboard' needs tensorboardX: pip install 'enfold\[tensor"):
+        with pytest.raises(
+            MissingExtra, match=r"report_to='tensorboard' needs tensorboardX: pip install 'enfold\[tensor"
+        ):
             train(tmp_path, report_to="tensorboard")

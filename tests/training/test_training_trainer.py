@@ -410,9 +410,7 @@ class TestTheBestModel:
         data = some_rows(16)
         trainer = Trainer(
             tiny_classifier(),
-            settings(
-                num_train_epochs=4, eval_strategy="epoch", save_strategy="best", metric_for_best_model="score"
-            ),
+            settings(num_train_epochs=4, eval_strategy="epoch", save_strategy="best", metric_for_best_model="score"),
             train_dataset=data,
             eval_dataset=data,
             compute_metrics=self.scores(0.5, 0.4, 0.6, 0.1),
@@ -427,10 +425,10 @@ class TestTheBestModel:
             trainer.train()
 
     def test_stopping_early_needs_a_metric(self, settings):
-        trainer = Trainer(
-            tiny_classifier(), settings(), train_dataset=some_rows(8), callbacks=[EarlyStoppingCallback]
-        )
-        with pytest.raises(SettingsError, match="EarlyStoppingCallback needs metric_for_best_model and an eval_strategy"):
+        trainer = Trainer(tiny_classifier(), settings(), train_dataset=some_rows(8), callbacks=[EarlyStoppingCallback])
+        with pytest.raises(
+            SettingsError, match="EarlyStoppingCallback needs metric_for_best_model and an eval_strategy"
+        ):
             trainer.train()
 
 
@@ -463,13 +461,11 @@ class TestNumbersThatAreNotFinite:
         rows = some_rows(16)
         rows[11] = {"input_ids": [2, 9, 3], "labels": 0}
         before = weights_of(model)["classifier.weight"]
-        trainer = Trainer(
-            model, settings(train_sampling_strategy="sequential", learning_rate=0.0), train_dataset=rows
-        )
+        trainer = Trainer(model, settings(train_sampling_strategy="sequential", learning_rate=0.0), train_dataset=rows)
         with pytest.raises(
             EnfoldError,
-            match=r"the loss became nan at step 2 \(epoch 0.50, learning rate 0, training rows 8, 9, 10, 11, 12, 13, 14, "
-            r"15\); the weights are still those of the step before",
+            match=r"the loss became nan at step 2 \(epoch 0.50, learning rate 0, training rows 8, 9, 10, 11, 12, 13, "
+            r"14, 15\); the weights are still those of the step before",
         ):
             trainer.train()
         assert torch.equal(model.classifier.weight, before)

@@ -228,7 +228,8 @@ class TrainingArguments:
             faults.append("save_strategy='best' needs metric_for_best_model")
         if self.max_tokens_per_batch is not None and self.train_sampling_strategy == "sequential":
             faults.append(
-                "max_tokens_per_batch puts texts of like length together; train_sampling_strategy='sequential' cannot hold"
+                "max_tokens_per_batch puts texts of like length together; "
+                "train_sampling_strategy='sequential' cannot hold"
             )
         if self.max_tokens_per_batch is not None and self.dataloader_drop_last:
             faults.append("dataloader_drop_last and max_tokens_per_batch: no batch of a token budget is a full one")

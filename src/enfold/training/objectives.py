@@ -79,9 +79,7 @@ class LabelObjective:
         outputs = model(**{name: value for name, value in batch.items() if name not in targets})
         return {name: self._sum(name, outputs, target) for name, target in targets.items()}, outputs
 
-    def _at_padding(
-        self, model: nn.Module, batch: Batch, targets: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], Any]:
+    def _at_padding(self, model: nn.Module, batch: Batch, targets: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
         """Some labels stand at masked places, whose logits do not come back: only the model can compute their loss."""
         if self.label_smoothing:
             raise InputError("label_smoothing_factor cannot hold for labels at masked places; set these to -100")
