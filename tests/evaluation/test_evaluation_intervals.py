@@ -20,9 +20,9 @@ def test_a_resample_draws_as_many_rows_as_there_are():
 
 
 def test_resampling_in_chunks_covers_all_resamples():
-    chunks = list(resample_counts(900_000, 10, seed=0))
+    chunks = list(resample_counts(900_000, 6, seed=0))
     assert len(chunks) > 1
-    assert sum(len(chunk) for chunk in chunks) == 10
+    assert sum(len(chunk) for chunk in chunks) == 6
 
 
 def test_every_metric_lies_in_its_interval_and_equal_seeds_agree():
@@ -43,17 +43,17 @@ def test_the_accuracy_interval_agrees_with_the_binomial_one():
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
-    """300 test sets of 200 rows from one model, whose true scores come from 200,000 rows."""
-    truth = ClassificationScores(*random_answers(200_000, 3, seed=99))().overall
+    """200 test sets of 200 rows from one model, whose true scores come from 100,000 rows."""
+    truth = ClassificationScores(*random_answers(100_000, 3, seed=99))().overall
     held = dict.fromkeys(("accuracy", "macro_f1", "mcc", "auc", "log_loss", "brier"), 0)
-    for seed in range(300):
+    for seed in range(200):
         for metric in measure(
-            ClassificationScores(*random_answers(200, 3, seed=seed)), resamples=300, seed=seed
+            ClassificationScores(*random_answers(200, 3, seed=seed)), resamples=200, seed=seed
         ).overall:
             if metric.name in held:
                 held[metric.name] += metric.low <= truth[metric.name][0] <= metric.high
     for name, times in held.items():
-        assert 0.91 <= times / 300 <= 0.985, f"{name}: {times} of 300"
+        assert 0.90 <= times / 200 <= 0.99, f"{name}: {times} of 200"
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
@@ -93,7 +93,7 @@ def test_a_thousand_resamples_of_five_thousand_rows_take_about_a_second():
     scores = ClassificationScores(*random_answers(5000, 2, seed=0))
     measure(scores, resamples=10)  # imports
     fastest = float("inf")
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         measure(scores)
         fastest = min(fastest, time.process_time() - start)
