@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from enfold.layers import batched_attention
 from enfold.layers.batched_attention import Problem
@@ -70,12 +71,14 @@ class _Eager(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> Tensor:
         problem = _problem(*rest)
         keep = any(ctx.needs_input_grad[:3])
-        out, kept = batched_attention.forward(q, k, v, problem, keep=keep)
+        with torch.autocast(q.device.type, enabled=False):
+            out, kept = batched_attention.forward(q, k, v, problem, keep=keep)
         ctx.problem = problem
         ctx.save_for_backward(q, k, v, *kept)
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
         q, k, v, *kept = ctx.saved_tensors
         return *batched_attention.backward(grad, q, k, v, ctx.problem, kept), *([None] * 8)

@@ -131,8 +131,9 @@ def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) ->
     queries, keys, values = plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v)
     whole, results = plan.queries.blank(q)
     kept = []
-    for group, *tensors, result in zip(plan.groups, queries, keys, values, results, strict=True):
-        for piece in _pieces(*tensors, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
+    for group, own_q, own_k, own_v, result in zip(plan.groups, queries, keys, values, results, strict=True):
+        bias = problem.group_bias(group, q.shape[1], q.device, q.dtype)
+        for piece in _pieces(own_q, own_k, own_v, bias):
             weights = _weights(piece, problem, noise)
             if keep:
                 kept.append(weights)
@@ -148,24 +149,25 @@ def backward(
     """The gradients of q, k and v; weights that were not kept are computed again."""
     plan, noise = problem.plan(q), problem.noise(q.device)
     grads = plan.queries.spread(grad if noise is None else grad * (1 / (1 - problem.dropout)), blank_padding=True)
-    queries, keys, values = plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v)
-    wholes, results = zip(plan.queries.blank(q), plan.keys.blank(k), plan.keys.blank(v), strict=True)
+    inputs = (plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v))
+    (whole_q, dqs), (whole_k, dks), (whole_v, dvs) = plan.queries.blank(q), plan.keys.blank(k), plan.keys.blank(v)
     ready = None if kept is None else iter(kept)
-    for group, own_grads, *tensors, dq, dk, dv in zip(plan.groups, grads, queries, keys, values, *results, strict=True):
-        for piece in _pieces(*tensors, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
+    for number, group in enumerate(plan.groups):
+        own_q, own_k, own_v = (parts[number] for parts in inputs)
+        bias = problem.group_bias(group, q.shape[1], q.device, q.dtype)
+        for piece in _pieces(own_q, own_k, own_v, bias):
             signed = _weights(piece, problem, noise) if ready is None else next(ready)
-            own = own_grads[piece.units]
+            own = grads[number][piece.units]
             weights = signed if noise is None else torch.relu(signed)
-            torch.bmm(weights.transpose(1, 2), own, out=dv[piece.units])
+            torch.bmm(weights.transpose(1, 2), own, out=dvs[number][piece.units])
             d_weights = torch.bmm(own, piece.v.transpose(1, 2))
             if noise is not None:
                 # threshold_backward(x, w, 0) is x where w > 0 and 0 elsewhere: a vectorised choice.
                 torch.ops.aten.threshold_backward.grad_input(d_weights, signed, 0, grad_input=d_weights)
                 torch.abs(signed, out=weights)
             d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-            torch.bmm(d_scores, piece.k, out=dq[piece.units])
-            torch.bmm(d_scores.transpose(1, 2), piece.q, out=dk[piece.units])
-    wholes[0].mul_(problem.scale)
-    sides = (plan.queries, plan.keys, plan.keys)
-    dq, dk, dv = (side.collect(whole, q.shape[1]) for side, whole in zip(sides, wholes, strict=True))
-    return dq, dk, dv
+            torch.bmm(d_scores, piece.k, out=dqs[number][piece.units])
+            torch.bmm(d_scores.transpose(1, 2), piece.q, out=dks[number][piece.units])
+    heads = q.shape[1]
+    dq = plan.queries.collect(whole_q.mul_(problem.scale), heads)
+    return dq, plan.keys.collect(whole_k, heads), plan.keys.collect(whole_v, heads)

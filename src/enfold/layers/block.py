@@ -13,8 +13,8 @@ __all__ = ["Block"]
 class Block(Assembly):
     """Post-norm layer (Vaswani et al., 2017, section 3.1): norm(x + attention(x)), then norm(x + feed_forward(x)).
 
-    Parts: ``attention``; its projections ``query``, ``key``, ``value`` and ``attention_output``; ``feed_forward`` and its
-    maps ``up`` and ``down``; ``attention_dropout`` and ``output_dropout`` before each sum, ``attention_norm`` and
+    Parts: ``attention`` and its projections ``query``, ``key``, ``value`` and ``attention_output``; ``feed_forward`` and
+    its maps ``up`` and ``down``; ``attention_dropout`` and ``output_dropout`` before each sum, ``attention_norm`` and
     ``output_norm`` after it.
     """
 

@@ -13,22 +13,23 @@ from enfold.layers.noise import Noise, new_seed, rounded
 __all__ = ["Dropout"]
 
 
-class _DropoutAdd(torch.autograd.Function):
-    """residual + dropout(hidden), in three passes over memory."""
+class _CheapDropout(torch.autograd.Function):
+    """dropout(hidden), or residual + dropout(hidden), in few passes over memory."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, residual: Tensor, share: float) -> Tensor:
-        noise = Noise(int(new_seed()), share, hidden.device).draw(*hidden.shape)
+    def forward(ctx: Any, hidden: Tensor, residual: Tensor | None, share: float) -> Tensor:
+        noise = Noise(int(new_seed()), share, hidden.device).draw(*hidden.shape).to(hidden.dtype)
         ctx.save_for_backward(noise)
         ctx.scale = 1 / (1 - share)
         # threshold_backward(x, n, t) is x where n > t and 0 elsewhere: a vectorised choice.
         kept = torch.ops.aten.threshold_backward(hidden, noise, -0.5)
-        return torch.add(residual, kept, alpha=ctx.scale)
+        return kept.mul_(ctx.scale) if residual is None else torch.add(residual, kept, alpha=ctx.scale)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
         (noise,) = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(grad, noise, -0.5).mul_(ctx.scale), grad, None
+        own = torch.ops.aten.threshold_backward(grad.to(noise.dtype), noise, -0.5).mul_(ctx.scale)
+        return own, grad if ctx.needs_input_grad[1] else None, None
 
 
 class Dropout(nn.Module):
@@ -40,15 +41,12 @@ class Dropout(nn.Module):
 
     def forward(self, hidden: Tensor, residual: Tensor | None = None) -> Tensor:
         """dropout(hidden), or dropout(hidden) + residual."""
-        dropped = hidden
-        if self.training and self.p > 0:
-            if residual is not None and self._is_cheap(hidden, residual):
-                return _DropoutAdd.apply(hidden, residual, rounded(self.p))
-            dropped = F.dropout(hidden, self.p)
+        if not self.training or self.p == 0:
+            return hidden if residual is None else hidden + residual
+        if hidden.device.type == "cpu" and self.p < 1 and not torch.compiler.is_compiling():
+            return _CheapDropout.apply(hidden, residual, rounded(self.p))
+        dropped = F.dropout(hidden, self.p)
         return dropped if residual is None else dropped + residual
-
-    def _is_cheap(self, hidden: Tensor, residual: Tensor) -> bool:
-        return hidden.device.type == "cpu" and hidden.dtype == residual.dtype and not torch.compiler.is_compiling()
 
     def extra_repr(self) -> str:
         """The share, as it prints."""

@@ -21,7 +21,7 @@ class Embeddings(Assembly):
     def forward(
         self, input_ids: Tensor | None, token_type_ids: Tensor | None, positions: Tensor, inputs_embeds: Tensor | None
     ) -> Tensor:
-        """Ids, types and positions of shape (tokens,), or vectors (tokens, width) in place of ids, to (tokens, width)."""
+        """(tokens,) ids, types and positions, or (tokens, width) vectors in place of ids, to (tokens, width)."""
         part = self.part
         words = part("words")(input_ids) if inputs_embeds is None else inputs_embeds
         if token_type_ids is None:
@@ -31,7 +31,11 @@ class Embeddings(Assembly):
 
 
 def check_inputs(
-    layout: Layout, input_ids: Tensor | None, token_type_ids: Tensor | None, positions: Tensor, sizes: tuple[int, int, int]
+    layout: Layout,
+    input_ids: Tensor | None,
+    token_type_ids: Tensor | None,
+    positions: Tensor,
+    sizes: tuple[int, int, int],
 ) -> None:
     """Refuse ids outside a table, before the look-up fails without saying where.
 

@@ -128,7 +128,7 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
         groups = [[row] for row in rows] if long else [rows]
     else:
         groups = _grouped(rows, sizes, heads)
-    in_place = long or len(groups) == 1 and len(set(sizes)) == 1
+    in_place = long or len(set(sizes)) == 1
     queries = _side(groups, q_lengths, heads, device, in_place)
     keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, in_place)
     made = []
@@ -136,14 +136,16 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
         own = torch.tensor([kv_lengths[row] for row in group])
         padding = None
         if int(own.min()) < kv_length:
-            hidden = torch.zeros(len(group), kv_length).masked_fill_(torch.arange(kv_length) >= own[:, None], -torch.inf)
+            hidden = torch.zeros(len(group), kv_length).masked_fill_(
+                torch.arange(kv_length) >= own[:, None], -torch.inf
+            )
             padding = hidden.repeat_interleave(heads, 0)[:, None].to(device)
         made.append(Group(tuple(group), q_length, kv_length, padding))
     return Plan(tuple(made), queries, keys)
 
 
 def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[list[int]]:
-    """From the longest down, a row joins the group before it while the scores wasted on padding cost less than a group."""
+    """From the longest down, a row joins the last group while the padding so far costs less than another group."""
     groups: list[list[int]] = []
     queries, keys, waste = 0, 0, 0
     for row in sorted(rows, key=lambda row: (sizes[row], row), reverse=True):
@@ -158,9 +160,7 @@ def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[
     return [sorted(group) for group in groups]
 
 
-def _side(
-    groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, in_place: bool
-) -> Side:
+def _side(groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, in_place: bool) -> Side:
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)

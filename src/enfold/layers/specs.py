@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from enfold.errors import InputError
+
 __all__ = ["AttentionSpec", "EmbeddingSpec", "EncoderSpec", "FeedForwardSpec", "NormSpec", "PositionSpec"]
 
 
@@ -99,3 +101,10 @@ class EncoderSpec:
     feed_forward: FeedForwardSpec
     norm: NormSpec
     names: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        heads, table = self.attention.heads, self.embeddings
+        if self.width % heads:
+            raise InputError(f"the hidden width {self.width} is not a multiple of the {heads} attention heads")
+        if table.pad_id is not None and not -table.vocabulary <= table.pad_id < table.vocabulary:
+            raise InputError(f"the pad id {table.pad_id} is outside the vocabulary of {table.vocabulary}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ class PreTrainedConfig:
         """The names of all fields, those of this model type last."""
         names: dict[str, None] = {}
         for owner in reversed(cls.__mro__):
-            for name, kind in owner.__dict__.get("__annotations__", {}).items():
+            for name, kind in inspect.get_annotations(owner).items():
                 if not str(kind).startswith("ClassVar"):
                     names[name] = None
         return list(names)

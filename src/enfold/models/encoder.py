@@ -80,13 +80,18 @@ class Inputs:
     entry: Entry | None
     arguments: dict[str, Any]
 
+    @property
+    def layout(self) -> Layout:
+        """Where each row lies among the packed tokens."""
+        return self.arguments["layout"]
+
     def outside(self, values: Tensor) -> Tensor:
         """(tokens, …) as the caller sees it: (batch, seq, …), or unchanged for a batch that came packed."""
         return values if self.entry is None else self.entry.outside(values)
 
-    def inside(self, values: Tensor | None) -> Tensor | None:
+    def inside(self, values: Tensor) -> Tensor:
         """Labels of places, (batch, seq) or (tokens,), as (tokens,)."""
-        return values if self.entry is None or values is None else self.entry.inside(values)
+        return values if self.entry is None else self.entry.inside(values)
 
     def seen(self, output: EncoderOutput) -> dict[str, Any]:
         """Hidden states and attentions as the caller sees them."""
@@ -203,7 +208,7 @@ class EncoderModel(PreTrainedModel):
         else:
             hidden = self._encode(**inputs.arguments)
             states, weights = None, None
-        pooled = self.get_submodule(self._names["pooler"])(hidden, inputs.arguments["layout"]) if self.pooled else None
+        pooled = self.get_submodule(self._names["pooler"])(hidden, inputs.layout) if self.pooled else None
         output = EncoderOutput(None, None, states if hidden_too else None, weights if weights_too else None)
         seen = inputs.seen(output)
         return returned(EncoderOutput(inputs.outside(hidden), pooled, **seen), record)

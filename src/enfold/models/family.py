@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enfold.layers.specs import EncoderSpec
 from enfold.models.config import PreTrainedConfig
+
+if TYPE_CHECKING:
+    from enfold.models.heads import Head
 
 __all__ = ["Family"]
 
@@ -32,7 +35,7 @@ class Family:
     members: Mapping[str, type[PreTrainedConfig]]
     spec: Callable[[Any], EncoderSpec]
     names: Mapping[str, str]
-    heads: Mapping[str, type]
+    heads: Mapping[str, type[Head]]
     older: tuple[tuple[str, str], ...] = ()
     derived: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = field(default=())

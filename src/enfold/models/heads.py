@@ -6,24 +6,22 @@ brings a batch inside the door, runs the stack on packed tokens, and brings its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.errors import InputError
-from enfold.layers.activations import activation
+from enfold.layers.dropout import Dropout
 from enfold.layers.packing import Layout
 from enfold.layers.places import place
 from enfold.models.encoder import EncoderModel, Inputs, returned
+from enfold.models.losses import sequence_loss, span_loss, token_loss
 from enfold.models.outputs import (
     EncoderOutput,
-    MaskedLMOutput,
+    ModelOutput,
     MultipleChoiceOutput,
     NextSentenceOutput,
-    PreTrainingOutput,
     QuestionAnsweringOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
@@ -33,16 +31,12 @@ from enfold.values import LabelSet
 
 __all__ = [
     "Head",
-    "MaskedLM",
     "MultipleChoice",
     "NextSentence",
-    "PreTraining",
     "QuestionAnswering",
     "SequenceClassification",
     "TokenClassification",
 ]
-
-_LM = ("lm_bias", "lm_dense", "lm_norm", "lm_decoder")
 
 
 class Head(PreTrainedModel):
@@ -50,18 +44,26 @@ class Head(PreTrainedModel):
 
     Attributes:
         parts: the roles of the head's parts; those in one group are in a checkpoint together or not at all.
-        pools: whether the stack has a pooler.
+        pools: whether the head reads the pooled first token, so that its stack has a pooler.
+        labels_places: whether ``labels`` has one for each token.
     """
 
     parts: ClassVar[tuple[tuple[str, ...], ...]] = ()
     pools: ClassVar[bool] = False
+    labels_places: ClassVar[bool] = False
     stack_class: ClassVar[type[EncoderModel]]
 
     def build(self) -> None:
         """Make the stack and the head's own parts."""
         self._names = self.family.names
+        self._spec = self.family.spec(self.config)
         self.add_module(self.base_model_prefix, self.stack_class(self.config, add_pooling_layer=self.pools))
         self.build_head()
+
+    @property
+    def stack(self) -> EncoderModel:
+        """The stack below the head."""
+        return self.base_model  # type: ignore[return-value]
 
     def build_head(self) -> None:
         """Make the head's own parts."""
@@ -75,36 +77,78 @@ class Head(PreTrainedModel):
         """A part of the head."""
         return self.get_submodule(self._names[role])
 
-    def run_stack(self, inputs: Inputs, settings: Mapping[str, Any]) -> EncoderOutput:
-        """The stack's packed output."""
-        return self.base_model(**inputs.arguments, **settings, return_dict=True)
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        layout: Layout | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> Any:
+        """Logits, and the mean loss where labels are given. For the inputs see the stack's ``forward``."""
+        inputs = self.stack.enter(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            position_ids,
+            inputs_embeds,
+            layout,
+            pools_first=self.pools,
+            labels=labels if self.labels_places else None,
+        )
+        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, labels=labels)
 
-    def returns_record(self, return_dict: bool | None) -> bool:
-        """Whether the caller gets an output rather than a tuple."""
-        return self.config.return_dict if return_dict is None else return_dict
+    def finish(
+        self,
+        inputs: Inputs,
+        hidden_states: bool | None,
+        attentions: bool | None,
+        return_dict: bool | None,
+        **targets: Any,
+    ) -> Any:
+        """Run the stack on a batch that is inside the door, then the head."""
+        base = self.stack(
+            **inputs.arguments, output_hidden_states=hidden_states, output_attentions=attentions, return_dict=True
+        )
+        output = self.score(base, inputs, **targets)
+        for name, value in inputs.seen(base).items():
+            setattr(output, name, value)
+        return returned(output, self.config.return_dict if return_dict is None else return_dict)
 
-    @property
-    def classifier_dropout(self) -> nn.Dropout:
-        """The dropout before the classifier: the config's own, or the stack's."""
+    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> ModelOutput:
+        """Logits and loss from the stack's packed output."""
+        raise NotImplementedError
+
+
+class _Classifier(Head):
+    """Dropout and a linear map, to as many outputs as there are labels."""
+
+    parts = (("classifier",),)
+
+    def build_head(self) -> None:
+        """Make the classifier."""
         own = getattr(self.config, "classifier_dropout", None)
-        return nn.Dropout(self.family.spec(self.config).dropout if own is None else own)
+        self.dropout = Dropout(self._spec.dropout if own is None else own)
+        self.place("classifier", nn.Linear(self._spec.width, self.outputs))
 
     @property
-    def width(self) -> int:
-        """The width of the stack's hidden states."""
-        return self.family.spec(self.config).width
+    def outputs(self) -> int:
+        """How many scores the classifier gives."""
+        return self.config.num_labels
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """(…, width) to (…, outputs)."""
+        return self.part("classifier")(self.dropout(hidden))
 
 
-class SequenceClassification(Head):
-    """One label, several labels or numbers for each text: a linear map of the pooled first token."""
-
-    parts = (("classifier",),)
-    pools = True
-
-    def build_head(self) -> None:
-        """Make the classifier."""
-        self.dropout = self.classifier_dropout
-        self.place("classifier", nn.Linear(self.width, self.config.num_labels))
+class _Labelled(_Classifier):
+    """A classifier whose outputs have names."""
 
     @property
     def num_labels(self) -> int:
@@ -116,91 +160,45 @@ class SequenceClassification(Head):
         """The names of the outputs, in order."""
         return LabelSet.from_id2label(self.config.id2label or {})  # type: ignore[arg-type]
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        return_dict: bool | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Logits (batch, labels), and the mean loss where labels are given; for the inputs see the stack.
 
-        Args:
-            labels: (batch,) class numbers; (batch, labels) floats for several labels; (batch,) or (batch, labels)
-                numbers for regression. ``config.problem_type`` decides, or the first labels where it is None.
-        """
-        inputs = self.base_model.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, pools_first=True
-        )
-        base = self.run_stack(inputs, settings)
-        logits = self.part("classifier")(self.dropout(base.pooler_output))
-        loss = None if labels is None else sequence_loss(logits, labels, self.config)
-        return returned(SequenceClassifierOutput(loss, logits, **inputs.seen(base)), self.returns_record(return_dict))
+class SequenceClassification(_Labelled):
+    """One label, several labels or numbers for each text: a linear map of the pooled first token.
 
+    ``labels`` are (batch,) class numbers; (batch, labels) floats for several labels at once; (batch,) or
+    (batch, labels) numbers for regression. ``config.problem_type`` decides which, or the first labels where it is None.
+    """
 
-class TokenClassification(Head):
-    """One label for each token."""
-
-    parts = (("classifier",),)
-
-    def build_head(self) -> None:
-        """Make the classifier."""
-        self.dropout = self.classifier_dropout
-        self.place("classifier", nn.Linear(self.width, self.config.num_labels))
-
-    @property
-    def num_labels(self) -> int:
-        """The number of outputs."""
-        return self.config.num_labels
-
-    @property
-    def labels(self) -> LabelSet | None:
-        """The names of the outputs, in order."""
-        return LabelSet.from_id2label(self.config.id2label or {})  # type: ignore[arg-type]
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        return_dict: bool | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Logits (batch, seq, labels); ``labels`` (batch, seq) are class numbers, -100 where none counts."""
-        inputs = self.base_model.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, labels=labels
-        )
-        base = self.run_stack(inputs, settings)
-        logits = self.part("classifier")(self.dropout(base.last_hidden_state))
-        own = inputs.inside(labels)
-        loss = None if own is None else F.cross_entropy(logits.float(), own.to(logits.device))
-        output = TokenClassifierOutput(loss, inputs.outside(logits), **inputs.seen(base))
-        return returned(output, self.returns_record(return_dict))
-
-
-class MultipleChoice(Head):
-    """The best of several continuations: one score for each, over (batch, choices, seq) inputs."""
-
-    parts = (("classifier",),)
     pools = True
 
-    def build_head(self) -> None:
-        """Make the classifier."""
-        self.dropout = self.classifier_dropout
-        self.place("classifier", nn.Linear(self.width, 1))
+    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> SequenceClassifierOutput:
+        """(batch, labels) logits."""
+        logits = self.classify(base.pooler_output)  # type: ignore[arg-type]
+        return SequenceClassifierOutput(None if labels is None else sequence_loss(logits, labels, self.config), logits)
 
-    def forward(
+
+class TokenClassification(_Labelled):
+    """One label for each token. ``labels`` are (batch, seq) class numbers, -100 where none counts."""
+
+    labels_places = True
+
+    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> TokenClassifierOutput:
+        """(batch, seq, labels) logits."""
+        logits = self.classify(base.last_hidden_state)  # type: ignore[arg-type]
+        loss = None if labels is None else token_loss(logits, inputs.inside(labels))
+        return TokenClassifierOutput(loss, inputs.outside(logits))
+
+
+class MultipleChoice(_Classifier):
+    """The best of several continuations, over (batch, choices, seq) inputs. ``labels`` are (batch,) choice numbers."""
+
+    pools = True
+
+    @property
+    def outputs(self) -> int:
+        """One score for each choice."""
+        return 1
+
+    def forward(  # type: ignore[override]
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -209,35 +207,44 @@ class MultipleChoice(Head):
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         *,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
         return_dict: bool | None = None,
-        **settings: Any,
     ) -> Any:
-        """Logits (batch, choices); ``labels`` (batch,) are the numbers of the right choices."""
+        """(batch, choices) logits, and the mean loss where labels are given."""
         given = input_ids if inputs_embeds is None else inputs_embeds
-        if given is None or given.dim() < 3:
+        if given is None or given.dim() != (3 if inputs_embeds is None else 4):
             raise InputError("multiple choice takes inputs of (batch, choices, seq)")
-        choices = given.shape[1]
-        flat = [
+        ids, mask, types, positions, vectors = (
             None if values is None else values.flatten(0, 1)
             for values in (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        ]
-        inputs = self.base_model.enter(*flat, None, pools_first=True)
-        base = self.run_stack(inputs, settings)
-        logits = self.part("classifier")(self.dropout(base.pooler_output)).view(-1, choices)
-        loss = None if labels is None else F.cross_entropy(logits, labels)
-        return returned(MultipleChoiceOutput(loss, logits, **inputs.seen(base)), self.returns_record(return_dict))
+        )
+        inputs = self.stack.enter(ids, mask, types, positions, vectors, None, pools_first=True)
+        targets = {"labels": labels, "choices": given.shape[1]}
+        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, **targets)
+
+    def score(  # type: ignore[override]
+        self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None, choices: int
+    ) -> MultipleChoiceOutput:
+        """(batch, choices) logits."""
+        logits = self.classify(base.pooler_output).view(-1, choices)  # type: ignore[arg-type]
+        return MultipleChoiceOutput(None if labels is None else F.cross_entropy(logits, labels), logits)
 
 
 class QuestionAnswering(Head):
-    """Where an answer begins and ends: two scores for each token."""
+    """Where an answer begins and ends: two scores for each token.
+
+    The loss of a padded batch is over all places, padding included, as in ``transformers``; that of a packed batch is
+    over each row's own tokens.
+    """
 
     parts = (("span",),)
 
     def build_head(self) -> None:
         """Make the span scores."""
-        self.place("span", nn.Linear(self.width, 2))
+        self.place("span", nn.Linear(self._spec.width, 2))
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
@@ -248,202 +255,39 @@ class QuestionAnswering(Head):
         end_positions: Tensor | None = None,
         *,
         layout: Layout | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
         return_dict: bool | None = None,
-        **settings: Any,
     ) -> Any:
-        """Start and end logits (batch, seq); the positions (batch,) are places in the row, ignored outside it.
-
-        The loss of a padded batch is over all places, padding included, as in ``transformers``; that of a packed batch
-        is over each row's own tokens.
-        """
-        spans = start_positions is not None and end_positions is not None
-        inputs = self.base_model.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, whole_rows=spans
+        """(batch, seq) start and end logits; the positions are (batch,) places in each row, ignored beyond it."""
+        spans = None if start_positions is None or end_positions is None else (start_positions, end_positions)
+        inputs = self.stack.enter(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, whole_rows=spans is not None
         )
-        base = self.run_stack(inputs, settings)
+        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, labels=spans)
+
+    def score(self, base: EncoderOutput, inputs: Inputs, labels: Any) -> QuestionAnsweringOutput:
+        """(batch, seq) start and end logits."""
         logits = self.part("span")(base.last_hidden_state)
         loss = None
-        if start_positions is not None and end_positions is not None:
-            losses = [
-                _span_loss(logits[:, side], positions, base_layout(inputs))
-                for side, positions in enumerate((start_positions, end_positions))
-            ]
-            loss = (losses[0] + losses[1]) / 2
+        if labels is not None:
+            start_loss, end_loss = (span_loss(logits[:, side], labels[side], inputs.layout) for side in (0, 1))
+            loss = (start_loss + end_loss) / 2
         start, end = inputs.outside(logits).unbind(-1)
-        output = QuestionAnsweringOutput(loss, start.contiguous(), end.contiguous(), **inputs.seen(base))
-        return returned(output, self.returns_record(return_dict))
-
-
-class _LanguageModel(Head):
-    """The masked-token scores that two heads share (Devlin et al., 2019, section 3.1)."""
-
-    @property
-    def ties(self) -> dict[str, str]:
-        """The decoder shares the word vectors, and its bias stands beside it."""
-        names, stack = self._names, self.base_model_prefix
-        words = ".".join((stack, names["embeddings"], names["words"], "weight"))
-        return {f"{names['lm_decoder']}.weight": words, f"{names['lm_decoder']}.bias": names["lm_bias"]}
-
-    def build_lm(self) -> None:
-        """Make the transform and the decoder."""
-        spec = self.family.spec(self.config)
-        self.place("lm_dense", nn.Linear(spec.width, spec.width))
-        self.lm_activation = activation(spec.feed_forward.activation)
-        self.place("lm_norm", nn.LayerNorm(spec.width, eps=spec.norm.eps))
-        self.place("lm_bias", nn.Parameter(torch.zeros(spec.embeddings.vocabulary)))
-        self.place("lm_decoder", nn.Linear(spec.width, spec.embeddings.vocabulary))
-
-    def scores(self, hidden: Tensor) -> Tensor:
-        """(tokens, width) to (tokens, vocabulary)."""
-        transformed = self.part("lm_norm")(self.lm_activation(self.part("lm_dense")(hidden)))
-        return self.part("lm_decoder")(transformed)
-
-    def get_output_embeddings(self) -> nn.Module | None:
-        """The linear map from hidden states to vocabulary scores."""
-        return self.part("lm_decoder")
-
-
-class MaskedLM(_LanguageModel):
-    """Scores of every vocabulary entry at each place."""
-
-    parts = (_LM,)
-
-    def build_head(self) -> None:
-        """Make the transform and the decoder."""
-        self.build_lm()
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        return_dict: bool | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Logits (batch, seq, vocabulary); ``labels`` (batch, seq) are token ids, -100 where none counts."""
-        inputs = self.base_model.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, labels=labels
-        )
-        base = self.run_stack(inputs, settings)
-        logits = self.scores(base.last_hidden_state)
-        own = inputs.inside(labels)
-        loss = None if own is None else F.cross_entropy(logits, own.to(logits.device))
-        output = MaskedLMOutput(loss, inputs.outside(logits), **inputs.seen(base))
-        return returned(output, self.returns_record(return_dict))
-
-
-class PreTraining(_LanguageModel):
-    """Masked tokens and next sentence at once: the two losses BERT was trained with, summed."""
-
-    parts = (_LM, ("next_sentence",))
-    pools = True
-
-    def build_head(self) -> None:
-        """Make both heads."""
-        self.build_lm()
-        self.place("next_sentence", nn.Linear(self.width, 2))
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        next_sentence_label: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        return_dict: bool | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Both logits; the loss where ``labels`` (batch, seq) and ``next_sentence_label`` (batch,) are both given."""
-        inputs = self.base_model.enter(
-            input_ids,
-            attention_mask,
-            token_type_ids,
-            position_ids,
-            inputs_embeds,
-            layout,
-            labels=labels,
-            pools_first=True,
-        )
-        base = self.run_stack(inputs, settings)
-        scores = self.scores(base.last_hidden_state)
-        relation = self.part("next_sentence")(base.pooler_output)
-        loss = None
-        own = inputs.inside(labels)
-        if own is not None and next_sentence_label is not None:
-            loss = F.cross_entropy(scores, own) + F.cross_entropy(relation, next_sentence_label.view(-1))
-        output = PreTrainingOutput(loss, inputs.outside(scores), relation, **inputs.seen(base))
-        return returned(output, self.returns_record(return_dict))
+        return QuestionAnsweringOutput(loss, start.contiguous(), end.contiguous())
 
 
 class NextSentence(Head):
-    """Whether the second text follows the first."""
+    """Whether the second text follows the first: logits (it follows, it does not); ``labels`` are 0 and 1 likewise."""
 
     parts = (("next_sentence",),)
     pools = True
 
     def build_head(self) -> None:
         """Make the classifier."""
-        self.place("next_sentence", nn.Linear(self.width, 2))
+        self.place("next_sentence", nn.Linear(self._spec.width, 2))
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        return_dict: bool | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Logits (batch, 2): it follows, it does not; ``labels`` (batch,) are 0 and 1 in that order."""
-        inputs = self.base_model.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, pools_first=True
-        )
-        base = self.run_stack(inputs, settings)
+    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> NextSentenceOutput:
+        """(batch, 2) logits."""
         logits = self.part("next_sentence")(base.pooler_output)
-        loss = None if labels is None else F.cross_entropy(logits, labels.view(-1))
-        return returned(NextSentenceOutput(loss, logits, **inputs.seen(base)), self.returns_record(return_dict))
-
-
-def sequence_loss(logits: Tensor, labels: Tensor, config: Any) -> Tensor:
-    """The mean loss of (batch, outputs) logits, by ``config.problem_type``; None lets the labels decide, and is set."""
-    if config.problem_type is None:
-        if config.num_labels == 1:
-            config.problem_type = "regression"
-        elif labels.dtype in (torch.long, torch.int):
-            config.problem_type = "single_label_classification"
-        else:
-            config.problem_type = "multi_label_classification"
-    if config.problem_type == "single_label_classification":
-        return F.cross_entropy(logits, labels.view(-1).long())
-    if config.problem_type == "multi_label_classification":
-        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-    return F.mse_loss(logits.view(labels.shape), labels.to(logits.dtype))
-
-
-def base_layout(inputs: Inputs) -> Layout:
-    """The layout the stack ran on."""
-    return inputs.arguments["layout"]
-
-
-def _span_loss(scores: Tensor, positions: Tensor, layout: Layout) -> Tensor:
-    """Mean over rows of the cross-entropy of a position among its row's tokens; positions outside do not count."""
-    positions = positions.view(-1).to(scores.device)
-    lengths = layout.q_lengths.to(scores.device)
-    counted = (positions >= 0) & (positions < lengths)
-    width = int(layout.q_lengths.max())
-    rows = scores.new_full((layout.rows, width), float("-inf"))
-    rows = rows.index_put((layout.row_of, layout.positions), scores)
-    return F.cross_entropy(rows, positions.masked_fill(~counted, -100))
+        return NextSentenceOutput(None if labels is None else F.cross_entropy(logits, labels.view(-1)), logits)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Container
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["initialise"]
+__all__ = ["initialise", "resized_rows"]
 
 
 @torch.no_grad()
@@ -33,3 +33,16 @@ def initialise(model: nn.Module, std: float, only: Container[str] | None = None)
                     parameter[module.padding_idx].zero_()
             else:
                 parameter.zero_()
+
+
+@torch.no_grad()
+def resized_rows(old: Tensor, rows: int, std: float | None) -> nn.Parameter:
+    """The first ``rows`` of a table; rows beyond its end start at the old rows' mean, or at random with ``std``."""
+    new = old.new_empty(rows, *old.shape[1:])
+    kept = min(rows, old.shape[0])
+    new[:kept] = old[:kept]
+    if std is None:
+        new[kept:] = old.float().mean(0).to(old.dtype)
+    else:
+        new[kept:].normal_(0.0, std)
+    return nn.Parameter(new, requires_grad=old.requires_grad)

@@ -33,7 +33,7 @@ class ModelOutput:
         super().__init_subclass__(**settings)
         pytree.register_pytree_node(
             cls,
-            lambda output: ([output[key] for key in output.keys()], tuple(output.keys())),
+            lambda output: (output.values(), tuple(output.keys())),
             lambda values, keys: cls(**dict(zip(keys, values, strict=True))),
             serialized_type_name=f"{cls.__module__}.{cls.__name__}",
         )
@@ -83,13 +83,14 @@ class EncoderOutput(ModelOutput):
         last_hidden_state: (batch, seq, width), zeros at padding; or (tokens, width) for packed inputs.
         pooler_output: (batch, width), where the model has a pooler.
         hidden_states: the embeddings' output and each block's, shaped like ``last_hidden_state``.
-        attentions: of each block (batch, heads, seq, seq), zeros at padding, before dropout.
+        attentions: of each block (batch, heads, seq, seq), zeros at padding, before dropout; for packed inputs a list
+            of each row's (heads, length, length).
     """
 
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
+    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
@@ -97,7 +98,7 @@ class _WithLogits(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
+    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
@@ -133,7 +134,7 @@ class PreTrainingOutput(ModelOutput):
     prediction_logits: Tensor | None = None
     seq_relationship_logits: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
+    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
@@ -144,4 +145,4 @@ class QuestionAnsweringOutput(ModelOutput):
     start_logits: Tensor | None = None
     end_logits: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
+    attentions: tuple[Any, ...] | None = None

@@ -17,7 +17,7 @@ from enfold.files import write_json
 from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig, read_config_file
 from enfold.models.family import Family
-from enfold.models.initialise import initialise
+from enfold.models.initialise import initialise, resized_rows
 from enfold.models.reading import read_weights
 from enfold.models.weights import WEIGHTS, Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
 from enfold.values import LabelSet
@@ -264,11 +264,51 @@ class PreTrainedModel(nn.Module):
     def set_input_embeddings(self, table: nn.Embedding) -> None:
         """Put another table of word vectors in place."""
         self.base_model.set_input_embeddings(table)
-        self.tie_weights()
 
-    def get_output_embeddings(self) -> nn.Module | None:
+    def get_output_embeddings(self) -> nn.Linear | None:
         """The linear map from hidden states to vocabulary scores, where the model has one."""
         return None
+
+    def set_output_embeddings(self, decoder: nn.Linear) -> None:
+        """Put another map to vocabulary scores in place, where the model has one."""
+        raise InputError(f"{type(self).__name__} has no map to vocabulary scores")
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """Change the number of word vectors, after tokens were added to the tokenizer.
+
+        Args:
+            new_num_tokens: how many there will be; the present number where None.
+            pad_to_multiple_of: round that number up to a multiple of this.
+            mean_resizing: start new vectors at the mean of the old ones, so that they neither attract nor repel; drawn
+                at random like new weights where False.
+
+        Returns:
+            The table of word vectors that is now in place.
+        """
+        table = self.get_input_embeddings()
+        wanted = table.num_embeddings if new_num_tokens is None else new_num_tokens
+        if pad_to_multiple_of is not None:
+            wanted = -(-wanted // pad_to_multiple_of) * pad_to_multiple_of
+        if wanted < 1:
+            raise InputError(f"a model needs at least one word vector; asked for {wanted}")
+        if wanted == table.num_embeddings:
+            return table
+        std = self.family.spec(self.config).init_std if not mean_resizing else None
+        pad = table.padding_idx if table.padding_idx is not None and table.padding_idx < wanted else None
+        resized = nn.Embedding(
+            wanted, table.embedding_dim, padding_idx=pad, _weight=resized_rows(table.weight, wanted, std)
+        )
+        decoder = self.get_output_embeddings()
+        self.set_input_embeddings(resized)
+        if decoder is not None:
+            grown = nn.Linear(decoder.in_features, wanted, device="meta")
+            grown.weight = resized_rows(decoder.weight, wanted, std)
+            grown.bias = resized_rows(decoder.bias, wanted, std)
+            self.set_output_embeddings(grown)
+        self.tie_weights()
+        return self.get_input_embeddings()
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
         """Keep only each block's input in training and compute the rest again in backward: less memory, more time."""

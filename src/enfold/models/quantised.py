@@ -1,7 +1,7 @@
 """Models with int8 weights, and the folders they are kept in.
 
-Such a folder holds ``model.int8.safetensors`` (plain bytes and scales) and a ``config.json`` of a model type of its own,
-with the original inside. Other libraries therefore refuse it rather than load noise.
+Such a folder holds ``model.int8.safetensors`` (plain bytes and scales) and a ``config.json`` of a model type of its
+own, with the original inside. Other libraries therefore refuse it rather than load noise.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
     if is_quantised(model):
         raise InputError("the model is quantised already")
     # What will be replaced is not copied first.
-    linears = {name: module for name, module in _linears(model)}
+    linears = dict(_linears(model))
     memo: dict[int, Any] = {id(module): module for module in linears.values()}
     quantised = copy.deepcopy(model, memo)
     for name, module in linears.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from enfold.layers.specs import AttentionSpec, EmbeddingSpec, EncoderSpec, FeedForwardSpec, NormSpec, PositionSpec
-from enfold.models import heads
+from enfold.models import heads, language_heads
 from enfold.models.config import PreTrainedConfig
 from enfold.models.family import Family
 
@@ -107,8 +107,8 @@ FAMILY = Family(
         "ForTokenClassification": heads.TokenClassification,
         "ForMultipleChoice": heads.MultipleChoice,
         "ForQuestionAnswering": heads.QuestionAnswering,
-        "ForMaskedLM": heads.MaskedLM,
-        "ForPreTraining": heads.PreTraining,
+        "ForMaskedLM": language_heads.MaskedLM,
+        "ForPreTraining": language_heads.PreTraining,
         "ForNextSentencePrediction": heads.NextSentence,
     },
     # The first TensorFlow conversions called a norm's weight gamma and its bias beta.
