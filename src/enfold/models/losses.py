@@ -31,7 +31,8 @@ def sequence_loss(logits: Tensor, labels: Tensor, config: Any) -> Tensor:
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Of (tokens, classes) logits and (tokens,) class numbers; -100 does not count."""
-    return F.cross_entropy(logits.float(), labels.to(logits.device))
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse for a sum
+    return F.cross_entropy(logits, labels.to(logits.device))
 
 
 def span_loss(scores: Tensor, positions: Tensor, layout: Layout) -> Tensor:
