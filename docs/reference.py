@@ -74,7 +74,7 @@ def _values(field: Any) -> str:
     choices = [choice for part in (kind, *get_args(kind)) if get_origin(part) is Literal for choice in get_args(part)]
     if choices:
         return " or ".join(code(f'"{choice}"') for choice in choices)
-    if kind is bool:
+    if bool in (kind, *get_args(kind)):
         return "`true` or `false`"
     if get_origin(kind) is dict:
         return "table of texts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 
 import pytest
-from docs_blocks import ROOT, read
+from docs_blocks import ROOT, blocks, read
 
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "reference.py"))
 
@@ -37,6 +37,20 @@ def test_settings_lists_every_key_with_its_default_and_meaning():
             assert (row[2] == "required") == field.is_required()
             if isinstance(field.default, int) and not isinstance(field.default, bool):
                 assert row[2] == f"`{field.default}`"
+
+
+def test_the_faults_on_the_settings_page_are_what_the_code_says():
+    from enfold.errors import SettingsError
+    from enfold.project.settings import check_settings
+
+    wrong = {
+        "project": {"name": "spam"},
+        "data": {"file": "sms-spam.csv", "text": "text", "label": "label", "labels": ["ham", "spam"]},
+        "training": {"epoch": 1, "learning_rate": 5},
+    }
+    with pytest.raises(SettingsError) as raised:
+        check_settings(wrong, source="enfold.toml")
+    assert blocks("docs/settings.md")[0].code == f"{raised.value}\n"
 
 
 def test_the_command_line_page_lists_every_command_and_option():
