@@ -246,7 +246,7 @@ def test_predicting_keeps_no_gradients(folder: Path):
     ],
 )
 def test_sizes_that_cannot_be_are_refused(folder: Path, sizes: dict, message: str):
-    with pytest.raises(InputError, match="must|leaves") as error:
+    with pytest.raises(InputError) as error:
         pipeline("text-classification", model=folder, **sizes)
     assert message in str(error.value)
 

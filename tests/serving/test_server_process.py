@@ -78,7 +78,7 @@ def test_after_kill_9_everything_that_was_acknowledged_is_in_the_database(models
 
 def test_sigterm_answers_what_was_accepted_takes_no_more_and_ends_well(models: Path, tmp_path: Path):
     answers = []
-    long = "free prize " * 10_000
+    long = "free prize " * 6_000
     with process(models, tmp_path / "feedback.db") as (running, url):
         client = threading.Thread(target=lambda: answers.append(call(url, "/predict", {"texts": [long] * 4})))
         client.start()
@@ -91,7 +91,7 @@ def test_sigterm_answers_what_was_accepted_takes_no_more_and_ends_well(models: P
         assert running.stdout is not None
         assert running.stdout.read() == "drained\n"
     assert answers[0].status == 200
-    assert [prediction["tokens"] for prediction in answers[0].body["predictions"]] == [20_002] * 4
+    assert [prediction["tokens"] for prediction in answers[0].body["predictions"]] == [12_002] * 4
     assert FeedbackStore(f"sqlite:///{tmp_path / 'feedback.db'}").counts().predictions == 4
 
 

@@ -12,7 +12,7 @@ __all__ = ["FairSchedule"]
 
 _TEXTS_A_TURN = 16
 _CHARACTERS_A_TOKEN = 4
-_FEWEST_TOKENS = 256
+_FEWEST_TOKENS = 512
 
 
 class FairSchedule:
