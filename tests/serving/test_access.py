@@ -89,10 +89,9 @@ def test_loopback_needs_none(host: str):
 
 def test_all_faults_of_the_settings_are_said_at_once():
     with pytest.raises(SettingsError) as error:
-        ServingSettings(port=70_000, max_texts=0, max_queue=-1, max_queue_characters=10, api_key="a\nb", poll_seconds=0)
+        ServingSettings(port=70_000, max_texts=0, max_queue=-1, api_key="a\nb", poll_seconds=0)
     assert str(error.value) == (
         "max_texts=0 must be at least 1; max_queue=-1 must be at least 1; poll_seconds=0 must be at least 0.01; "
         "port=70000 must lie between 0 and 65535; max_queue=-1 must be at least max_texts=0; "
-        "max_queue_characters=10 must be at least max_text_characters=200000; "
         "api_key must be printable ASCII, at least one character"
     )

@@ -98,7 +98,7 @@ class Service:
         state = self.watch.state
         texts, characters = self.queue.depth
         return HealthResponse(
-            status="ok" if state.failure is None else "degraded",
+            status="ok" if state.failure is None and self.queue.alive else "degraded",
             version=__version__,
             uptime_seconds=round(time.monotonic() - self._started, 3),
             model=ModelHealth(

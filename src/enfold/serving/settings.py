@@ -35,7 +35,7 @@ class ServingSettings:
     max_queue: int = 512
     """Texts that may be in the queue; more are answered 503 with Retry-After."""
     max_queue_characters: int = 2_000_000
-    """Characters that may be in the queue."""
+    """Characters that may be in the queue; a request that has more is taken when nothing else waits."""
     max_batch_tokens: int = 1024
     """Tokens the model runs at once."""
     poll_seconds: float = 1.0
@@ -53,11 +53,6 @@ class ServingSettings:
             faults.append(f"port={self.port} must lie between 0 and 65535")
         if self.max_queue < self.max_texts:
             faults.append(f"max_queue={self.max_queue} must be at least max_texts={self.max_texts}")
-        if self.max_queue_characters < self.max_text_characters:
-            faults.append(
-                f"max_queue_characters={self.max_queue_characters} must be at least "
-                f"max_text_characters={self.max_text_characters}"
-            )
         if self.api_key is not None and not (self.api_key and self.api_key.isascii() and self.api_key.isprintable()):
             faults.append("api_key must be printable ASCII, at least one character")
         if self.api_key is None and not self.on_loopback:
