@@ -48,6 +48,12 @@ class Problem:
     dropout: float
     seed: int
 
+    @property
+    def may_hide_all(self) -> bool:
+        """Whether some query, of padding perhaps, may look at no key: the softmax of its scores is not a number."""
+        shorter = self.causal and any(k < q for q, k in zip(self.q_lengths, self.kv_lengths, strict=True))
+        return self.bias is not None or self.window is not None or shorter
+
     def plan(self, q: Tensor) -> Plan:
         """The groups of rows."""
         return plan_for(self.q_lengths, self.kv_lengths, q.shape[1], q.device)
@@ -113,7 +119,7 @@ def _weights(piece: _Piece, problem: Problem, noise: Noise | None) -> Tensor:
     if piece.bias is not None:
         scores += piece.bias
     weights = torch.softmax(scores, -1)
-    if problem.bias is not None:
+    if problem.may_hide_all:
         weights.nan_to_num_(0.0)  # a query that may look nowhere gets nothing
     return weights if noise is None else weights.copysign_(noise.draw(*weights.shape))
 

@@ -124,11 +124,11 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
             raise InputError(f"row {row} has {size[0]} queries and {size[1]} keys; attention needs both or neither")
     rows = [row for row in range(len(sizes)) if sizes[row] != (0, 0)]
     long = all(q * k * heads >= _SCORES_OF_A_LONG_ROW for q, k in sizes)
-    if long or len(set(sizes)) == 1:
-        groups = [[row] for row in rows] if long else [rows]
+    in_place = long or len(set(sizes)) == 1 or not rows
+    if in_place:
+        groups = [[row] for row in rows] if long or not rows else [rows]
     else:
         groups = _grouped(rows, sizes, heads)
-    in_place = long or len(set(sizes)) == 1
     queries = _side(groups, q_lengths, heads, device, in_place)
     keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, in_place)
     made = []

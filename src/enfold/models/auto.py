@@ -81,7 +81,7 @@ def family_class(name: str) -> type | None:
     """The class of that name, such as ``BertForSequenceClassification`` or ``BertConfig``; None if there is none."""
     for family in known_families():
         if name in family.tokenizers:
-            return getattr(import_module("enfold.text"), name)
+            return import_module("enfold.text").tokenizer_class(name)
         for prefix, config in family.members.items():
             suffix = name.removeprefix(prefix)
             if suffix == name:

@@ -1,0 +1,107 @@
+# Written by scripts/generate_stubs.py; run it after adding a name or a family.
+
+from enfold.compression import quantise as quantise
+from enfold.data import read_table as read_table
+from enfold.errors import EnfoldError as EnfoldError
+from enfold.evaluation import Report as Report
+from enfold.evaluation import evaluate as evaluate
+from enfold.models import AutoConfig as AutoConfig
+from enfold.models import AutoModel as AutoModel
+from enfold.models import AutoModelForMaskedLM as AutoModelForMaskedLM
+from enfold.models import AutoModelForMultipleChoice as AutoModelForMultipleChoice
+from enfold.models import AutoModelForNextSentencePrediction as AutoModelForNextSentencePrediction
+from enfold.models import AutoModelForPreTraining as AutoModelForPreTraining
+from enfold.models import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
+from enfold.models import AutoModelForSequenceClassification as AutoModelForSequenceClassification
+from enfold.models import AutoModelForTokenClassification as AutoModelForTokenClassification
+from enfold.models import PreTrainedModel as PreTrainedModel
+from enfold.models.encoder import EncoderModel as _EncoderModel
+from enfold.models.families.bert import BertConfig as BertConfig
+from enfold.models.heads import MultipleChoice as _MultipleChoice
+from enfold.models.heads import NextSentence as _NextSentence
+from enfold.models.heads import QuestionAnswering as _QuestionAnswering
+from enfold.models.heads import SequenceClassification as _SequenceClassification
+from enfold.models.heads import TokenClassification as _TokenClassification
+from enfold.models.language_heads import MaskedLM as _MaskedLM
+from enfold.models.language_heads import PreTraining as _PreTraining
+from enfold.pipelines import TextClassificationPipeline as TextClassificationPipeline
+from enfold.pipelines import pipeline as pipeline
+from enfold.project import Project as Project
+from enfold.text import AutoTokenizer as AutoTokenizer
+from enfold.text import Tokenizer as Tokenizer
+from enfold.text.families import BertTokenizer as BertTokenizer
+from enfold.text.families import BertTokenizer as BertTokenizerFast
+from enfold.training import DataCollatorWithPadding as DataCollatorWithPadding
+from enfold.training import EarlyStoppingCallback as EarlyStoppingCallback
+from enfold.training import Trainer as Trainer
+from enfold.training import TrainerCallback as TrainerCallback
+from enfold.training import TrainingArguments as TrainingArguments
+from enfold.training import get_linear_schedule_with_warmup as get_linear_schedule_with_warmup
+from enfold.training import set_seed as set_seed
+from enfold.values import ClassPrediction as ClassPrediction
+from enfold.values import Encoding as Encoding
+from enfold.values import Feedback as Feedback
+from enfold.values import LabelSet as LabelSet
+from enfold.values import Metric as Metric
+from enfold.values import Prediction as Prediction
+from enfold.values import Span as Span
+
+__version__: str
+
+class BertForMaskedLM(_MaskedLM): ...
+class BertForMultipleChoice(_MultipleChoice): ...
+class BertForNextSentencePrediction(_NextSentence): ...
+class BertForPreTraining(_PreTraining): ...
+class BertForQuestionAnswering(_QuestionAnswering): ...
+class BertForSequenceClassification(_SequenceClassification): ...
+class BertForTokenClassification(_TokenClassification): ...
+class BertModel(_EncoderModel): ...
+
+__all__ = [
+    "AutoConfig",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
+    "AutoModelForPreTraining",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+    "AutoTokenizer",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForMultipleChoice",
+    "BertForNextSentencePrediction",
+    "BertForPreTraining",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertModel",
+    "BertTokenizer",
+    "BertTokenizerFast",
+    "ClassPrediction",
+    "DataCollatorWithPadding",
+    "EarlyStoppingCallback",
+    "Encoding",
+    "EnfoldError",
+    "Feedback",
+    "LabelSet",
+    "Metric",
+    "PreTrainedModel",
+    "Prediction",
+    "Project",
+    "Report",
+    "Span",
+    "TextClassificationPipeline",
+    "Tokenizer",
+    "Trainer",
+    "TrainerCallback",
+    "TrainingArguments",
+    "__version__",
+    "evaluate",
+    "get_linear_schedule_with_warmup",
+    "pipeline",
+    "quantise",
+    "read_table",
+    "set_seed",
+]
