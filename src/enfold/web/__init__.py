@@ -1,0 +1,1 @@
+"""What reports, serving and hub share: templates, style sheet, error shape, limits and metrics."""
