@@ -1,6 +1,6 @@
 """How much of the model's own speed the server gives, and how long its answers take.
 
-    python benchmarks/serving.py [--seconds 20] [--model minilm] [--data sms-spam]
+    python benchmarks/serving.py [--seconds 20] [--model minilm] [--format int8] [--data sms-spam]
 
 First the offline rate: the pipeline on the same texts, in a process of its own. Then a server on loopback, with its
 SQLite database, and in a third process a client on raw sockets with keep-alive:
@@ -156,17 +156,22 @@ async def open_loop(port: int, texts: list[str], *, rate: float, seconds: float)
     return load
 
 
-def make_pipeline(model: str):
+def make_pipeline(model: str, format: str):
     """The pipeline that is measured: a base model under a new, untrained head of two labels."""
+    import logging
+
     import torch
 
+    from enfold.compression import quantise
     from enfold.models import AutoModelForSequenceClassification
     from enfold.pipelines import TextClassificationPipeline
     from enfold.values import LabelSet
 
+    logging.getLogger("enfold.models").setLevel(logging.ERROR)  # the head is new on purpose
     torch.manual_seed(0)
     loaded = AutoModelForSequenceClassification.from_pretrained(model, labels=LabelSet(("ham", "spam")))
-    return TextClassificationPipeline(loaded, loaded.tokenizer)
+    tokenizer = loaded.tokenizer
+    return TextClassificationPipeline(quantise(loaded, format) if format == "int8" else loaded, tokenizer)
 
 
 def texts_of(data: str) -> list[str]:
@@ -183,7 +188,7 @@ def texts_of(data: str) -> list[str]:
 
 def run_offline(options: argparse.Namespace) -> None:
     """Print texts and tokens a second of the pipeline alone."""
-    pipeline, texts = make_pipeline(options.model), texts_of(options.data)
+    pipeline, texts = make_pipeline(options.model, options.format), texts_of(options.data)
     pipeline(texts[:256])
     texts = texts[:2048]
     best = 0.0
@@ -211,7 +216,7 @@ def run_server(options: argparse.Namespace) -> None:
             return options.model
 
         def load(self):
-            return make_pipeline(options.model)
+            return make_pipeline(options.model, options.format)
 
     settings = ServingSettings(port=0)
     store = FeedbackStore(f"sqlite:///{options.database}")
@@ -230,7 +235,8 @@ def run_client(options: argparse.Namespace) -> None:
 
 def child(*arguments: str, options: argparse.Namespace) -> list[str]:
     """The command line of this file in another role."""
-    shared = ["--model", options.model, "--data", options.data, "--seconds", str(options.seconds)]
+    shared = ["--model", options.model, "--format", options.format, "--data", options.data]
+    shared += ["--seconds", str(options.seconds)]
     return [sys.executable, __file__, *arguments, *shared]
 
 
@@ -245,6 +251,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--model", default="minilm")
+    parser.add_argument("--format", choices=["float32", "int8"], default="float32")
     parser.add_argument("--data", default="sms-spam")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--role", choices=["offline", "server", "client"], help=argparse.SUPPRESS)
@@ -257,9 +264,8 @@ def main() -> None:
         return
     offline = measured("--role", "offline", options=options)
     rate = float(offline["mean"])
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; model {options.model}, {options.data}"
-    )
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}; {options.model} in {options.format}, {options.data}")
     print(f"offline: {rate:.0f} texts/s (best round {offline['best']:.0f}), {offline['tokens']:.1f} tokens a text")
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder) / "feedback.db")

@@ -36,7 +36,7 @@ class ServingSettings:
     """Texts that may be in the queue; more are answered 503 with Retry-After."""
     max_queue_characters: int = 2_000_000
     """Characters that may be in the queue; a request that has more is taken when nothing else waits."""
-    max_batch_tokens: int = 1024
+    max_batch_tokens: int = 2048
     """Tokens the model runs at once."""
     poll_seconds: float = 1.0
     """How often the source is asked whether another model is in service."""
