@@ -259,3 +259,14 @@ def test_the_tokenizers_own_limit_counts_where_it_is_smaller(folder: Path):
     tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=16)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     assert TextClassificationPipeline(model, tokenizer).max_length == 16
+
+
+def test_texts_can_be_mended_as_the_training_texts_were(folder: Path) -> None:
+    from enfold.data import repair_text
+
+    raw = pipeline("text-classification", folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    mended = TextClassificationPipeline(model, model.tokenizer, mend=repair_text)
+    plain, marked = "free prize call now", "free  prize<br />call&nbsp;now"
+    assert mended([marked])[0].scores == pytest.approx(raw([plain])[0].scores)
+    assert mended([marked])[0].tokens == raw([plain])[0].tokens < raw([marked])[0].tokens

@@ -9,7 +9,7 @@ window has little weight. Nothing is cut unless ``truncation=True`` asks for it,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,8 @@ class TextClassificationPipeline:
         max_length: tokens in a window, special tokens included; by default as many as the model reads.
         stride: tokens by which windows overlap; by default 64, or half a window where that is less.
         max_tokens: tokens in a batch.
+        mend: what is done to every text first, so that it reads as the training texts did, such as
+            `enfold.data.repair_text`.
 
     Raises:
         InputError: the sizes contradict each other or the model, or the model's head is of another kind.
@@ -73,6 +75,7 @@ class TextClassificationPipeline:
         max_length: int | None = None,
         stride: int | None = None,
         max_tokens: int = 4096,
+        mend: Callable[[str], str] | None = None,
     ) -> None:
         self._runtime: SequenceRuntime = model if isinstance(model, SequenceRuntime) else TorchRuntime(model)
         self.tokenizer = tokenizer
@@ -92,6 +95,7 @@ class TextClassificationPipeline:
         if max_tokens < 1:
             raise InputError(f"max_tokens={max_tokens} must be at least 1")
         self.max_tokens = max_tokens
+        self._mend = mend
 
     @property
     def labels(self) -> LabelSet:
@@ -133,10 +137,11 @@ class TextClassificationPipeline:
 
     def encode(self, texts: Sequence[str], *, truncation: bool = False) -> list[EncodedText]:
         """Tokenise texts into the windows the model reads."""
+        texts = list(texts) if self._mend is None else [self._mend(text) for text in texts]
         if truncation:
-            cut_short = self.tokenizer.encode_batch(list(texts), max_length=self.max_length)
+            cut_short = self.tokenizer.encode_batch(texts, max_length=self.max_length)
             return [_truncated(encoding, self._special) for encoding in cut_short]
-        windows = self.tokenizer.windows_batch(list(texts), max_length=self.max_length, stride=self.stride)
+        windows = self.tokenizer.windows_batch(texts, max_length=self.max_length, stride=self.stride)
         return [_windowed(tuple(of_text), self._special, self.stride) for of_text in windows]
 
     def logits(self, windows: Sequence[Encoding]) -> np.ndarray:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from enfold.data import repair_text
 from enfold.evaluation import Answers, LabelledRows, answer
 from enfold.files import fingerprint_of
 from enfold.models import AutoModelForSequenceClassification
-from enfold.pipelines import TextClassificationPipeline, pipeline
+from enfold.pipelines import TextClassificationPipeline
 from enfold.project.stages import run_stage
 from enfold.values import LabelSet
 
@@ -19,10 +20,13 @@ FILE_NAME = "answers.parquet"
 
 
 def load_model(folder: Path, revision: str) -> TextClassificationPipeline:
-    """A model of the project, answering under the revision that the project knows it by."""
+    """A model of the project, answering under the revision that the project knows it by.
+
+    Texts are mended as the training texts were: `repair_text` changes nothing in a text that is mended already.
+    """
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     model.revision = revision
-    return pipeline("text-classification", model)
+    return TextClassificationPipeline(model, model.tokenizer, mend=repair_text)
 
 
 def score(root: Path, folder: Path, revision: str, rows: pl.DataFrame, labels: LabelSet, *, source: str) -> Answers:
