@@ -44,6 +44,22 @@ def test_every_page_is_in_the_index():
     assert set(missing) <= {"index.md"}
 
 
+def test_contributing_names_files_that_are_there():
+    named = set(re.findall(r"`((?:[\w.]+/)*[\w.]+\.(?:py|toml|md|yml))`", without_blocks("CONTRIBUTING.md"))) - {
+        "pipelines/NAME.py",
+        "src/enfold/models/families/NAME.py",
+        "bert.py",
+        "text_classification.py",
+        "enfold.toml",
+    }
+    assert len(named) > 15
+    for name in named:
+        assert (ROOT / name).is_file() or (ROOT / "src" / "enfold" / name).is_file(), name
+    folders = set(re.findall(r"`((?:[\w.]+/)+)`", without_blocks("CONTRIBUTING.md")))
+    for folder in folders:
+        assert (ROOT / folder).is_dir() or (ROOT / "src" / "enfold" / folder).is_dir(), folder
+
+
 def test_every_public_name_is_in_the_documentation():
     words = set(re.findall(r"\w+", " ".join(read(page) for page in page_names())))
     assert set(enfold.__all__) <= words, sorted(set(enfold.__all__) - words)
