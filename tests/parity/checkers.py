@@ -145,7 +145,7 @@ def assert_same_logits_and_gradients(
     own_inputs, other_inputs = _copied(inputs, dtype), _copied(inputs, dtype)
     ours, theirs = pair.ours(**own_inputs), pair.theirs(**other_inputs)
     assert list(ours.keys()) == list(theirs.keys()), f"outputs {list(ours.keys())}, theirs {list(theirs.keys())}"
-    for name in theirs.keys():
+    for name in theirs:
         own, other = select(name, ours[name], real), select(name, theirs[name], real)
         if name.endswith("logits") or name == "last_hidden_state":
             assert_loud(name, other)
@@ -210,7 +210,7 @@ def projected(outputs: Any, real: Tensor | None) -> Tensor:
         return outputs["loss"]
     generator = torch.Generator().manual_seed(1)
     total = torch.zeros((), dtype=torch.float64)
-    for name in outputs.keys():
+    for name in outputs:
         values = select(name, outputs[name], real)
         total = total + (values.double() * torch.randn(values.shape, generator=generator)).sum()
     return total

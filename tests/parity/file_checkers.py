@@ -29,7 +29,7 @@ def assert_reads_theirs(our_class: type, pair: Pair, inputs: Inputs, folder: Pat
 
 
 def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Path) -> None:
-    """A folder that we wrote gives ``transformers`` the same model: no key missing, none unexpected, the same outputs."""
+    """A folder that we wrote gives ``transformers`` the same model: no key missing or unexpected, the same outputs."""
     pair.ours.save_pretrained(folder)
     read, report = their_class.from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
@@ -44,7 +44,8 @@ def assert_same_files(pair: Pair, folder: Path) -> None:
     for side, model in (("ours", pair.ours), ("theirs", pair.theirs)):
         model.save_pretrained(folder / side)
         with safe_open(folder / side / WEIGHTS, framework="pt") as opened:
-            tensors.append({name: opened.get_tensor(name) for name in opened.keys()})
+            names = opened.keys()
+            tensors.append({name: opened.get_tensor(name) for name in names})
             metadata.append(opened.metadata())
     ours, theirs = tensors
     assert_same_names(WEIGHTS, ours, theirs)

@@ -27,7 +27,7 @@ def assert_zeros_at_padding(model: nn.Module, inputs: Inputs) -> None:
     assert real is not None and not bool(real.all()), "there is no padding to look at"
     with torch.no_grad():
         outputs = model(**inputs, output_hidden_states=True)
-    fields = [(name, outputs[name]) for name in outputs.keys() if name not in ("hidden_states", "loss")]
+    fields = [(name, outputs[name]) for name in outputs if name not in ("hidden_states", "loss")]
     fields += [("hidden_states", states) for states in outputs["hidden_states"]]
     for name, values in fields:
         if has_places(name, values):
@@ -58,7 +58,7 @@ def assert_packed_is_padded(model: nn.Module, inputs: Inputs, *, same_loss: bool
         if name not in ("input_ids", "token_type_ids", "attention_mask"):
             arguments[name] = values[real] if values.shape == real.shape else values
     here, there = model(**inputs), model(**arguments)
-    for name in here.keys():
+    for name in here:
         if same_loss or name != "loss":
             assert_close(name, there[name], select(name, here[name], real), TOLERANCE)
     if same_loss:
@@ -75,7 +75,7 @@ def assert_same_in_training(model: nn.Module, inputs: Inputs, *, checkpointing: 
         model.gradient_checkpointing_enable()
     try:
         found = model.train()(**inputs)
-        for name in expected.keys():
+        for name in expected:
             assert_close(name, select(name, found[name], real), select(name, expected[name], real), TOLERANCE)
         assert_same_gradients(gradients(model, projected(found, real)), wanted, TOLERANCE)
     finally:
