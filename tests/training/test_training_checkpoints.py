@@ -121,19 +121,19 @@ class TestGoingOn:
             def state(self):
                 return {"args": {}, "attributes": {"seen": self.seen}}
 
-        make_trainer(tmp_path, callbacks=[Counting()]).train()
+        make_trainer(tmp_path, callbacks=[Counting()], num_train_epochs=1).train()
         again = Counting()
-        make_trainer(tmp_path, callbacks=[again]).train(str(tmp_path / "checkpoint-10"))
-        assert again.seen == 24
+        make_trainer(tmp_path, callbacks=[again], num_train_epochs=1).train(str(tmp_path / "checkpoint-5"))
+        assert again.seen == 8
 
     def test_dropout_goes_on_where_it_was_even_if_callbacks_draw_numbers(self, tmp_path):
         class Drawing(TrainerCallback):
             def on_epoch_begin(self, args, state, control, **kwargs):
                 torch.rand(7)
 
-        whole = make_trainer(tmp_path, callbacks=[Drawing])
+        whole = make_trainer(tmp_path, callbacks=[Drawing], num_train_epochs=2)
         whole.train()
-        resumed = make_trainer(tmp_path, seed=5, callbacks=[Drawing])
+        resumed = make_trainer(tmp_path, seed=5, callbacks=[Drawing], num_train_epochs=2)
         resumed.train(str(tmp_path / "checkpoint-10"))
         assert same(weights_of(whole.model), weights_of(resumed.model))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ class TestLearning:
     def test_it_learns_what_can_be_learned(self, settings, budget):
         trainer = Trainer(
             tiny_classifier(),
-            settings(num_train_epochs=12, max_tokens_per_batch=budget),
-            train_dataset=some_rows(160),
+            settings(num_train_epochs=10, max_tokens_per_batch=budget),
+            train_dataset=some_rows(96),
             eval_dataset=some_rows(60, seed=9),
             compute_metrics=accuracy,
         )
@@ -81,7 +82,6 @@ class TestLearning:
 
     def test_a_packed_and_a_padded_run_learn_the_same(self, settings):
         rows = some_rows(40)
-        models = [tiny_classifier(), tiny_classifier()]
         changes = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         models = [tiny_classifier(**changes), tiny_classifier(**changes)]
         Trainer(models[0], settings(), train_dataset=rows).train()
@@ -156,7 +156,11 @@ class TestLearning:
         if reason := why_not_bfloat16("cpu"):
             pytest.skip(reason)
         model = tiny_classifier()
-        Trainer(model, settings(bf16=True, use_cpu=True), train_dataset=some_rows(16)).train()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Trainer(model, settings(bf16=True, use_cpu=True), train_dataset=some_rows(16)).train()
+        told = [str(entry.message) for entry in caught if "bf16=True" in str(entry.message)]
+        assert all("so training takes longer; leave it out unless memory is what matters" in word for word in told)
         assert model.classifier.weight.dtype == torch.float32
 
 

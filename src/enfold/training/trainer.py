@@ -36,7 +36,7 @@ from enfold.training.objectives import (
     total_loss,
 )
 from enfold.training.optimisers import make_optimiser
-from enfold.training.precision import autocast
+from enfold.training.precision import autocast, warn_of_slow_bfloat16
 from enfold.training.progress import ProgressCallback
 from enfold.training.randomness import set_seed
 from enfold.training.resuming import go_on_from, what_to_keep
@@ -210,6 +210,8 @@ class Trainer:
         if self.model_init is not None:
             self.model = self.model_init()
         self._prepare_model()
+        if args.bf16:
+            warn_of_slow_bfloat16(args.device)
         checkpoints.clear_left_overs(args.output_dir or "")
         self._train_dataloader = self.get_train_dataloader()
         self.state, self.control = TrainerState(train_batch_size=args.train_batch_size), TrainerControl()
