@@ -189,7 +189,8 @@ def attention_weights(q: Tensor, k: Tensor, layout: Layout, bias: Tensor | None 
             0,
         )
         scores = queries.transpose(0, 1) @ keys.permute(1, 2, 0) * problem.scale
-        own = problem.group_bias(problem.plan(queries).groups[0], q.shape[1], q.device, q.dtype)
+        groups = problem.plan(queries).groups  # none for a row without tokens
+        own = problem.group_bias(groups[0], q.shape[1], q.device, q.dtype) if groups else None
         scores = scores if own is None else scores + own
         weights.append(torch.softmax(scores, -1).nan_to_num(0.0))
     return weights

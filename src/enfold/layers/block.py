@@ -13,9 +13,9 @@ __all__ = ["Block"]
 class Block(Assembly):
     """Post-norm layer (Vaswani et al., 2017, section 3.1): norm(x + attention(x)), then norm(x + feed_forward(x)).
 
-    Parts: ``attention`` and its projections ``query``, ``key``, ``value`` and ``attention_output``; ``feed_forward`` and
-    its maps ``up`` and ``down``; ``attention_dropout`` and ``output_dropout`` before each sum, ``attention_norm`` and
-    ``output_norm`` after it.
+    Parts: ``attention`` and its projections ``query``, ``key``, ``value`` and ``attention_output``; ``feed_forward``
+    and its maps ``up`` and ``down``; ``attention_dropout`` and ``output_dropout`` before each sum, ``attention_norm``
+    and ``output_norm`` after it.
     """
 
     def forward(self, hidden: Tensor, layout: Layout, bias: Tensor | None = None) -> Tensor:

@@ -1,8 +1,8 @@
 """The formats in which linear maps keep their weights: floating point (``torch.nn.Linear``), and int8.
 
 int8: each output channel has one symmetric scale, and each token of the input one of its own, so that an answer
-never depends on its neighbours in the batch. With w ≈ s_w q_w and x ≈ s_x q_x, the product is s_x (q_x · q_w) s_w + b, of which
-the sum runs in integers (Jacob et al., 2018, section 2, without zero points).
+never depends on its neighbours in the batch. With w ≈ s_w q_w and x ≈ s_x q_x, the product is s_x (q_x · q_w) s_w + b,
+of which the sum runs in integers (Jacob et al., 2018, section 2, without zero points).
 
 Which operation computes the integer product is probed once: oneDNN's quantised linear (fastest where it exists), then
 ``torch._int_mm``, then exact integers in floating point, which is right everywhere.

@@ -128,7 +128,7 @@ class AutoConfig:
         return cls.for_model(_model_type(values, reference), **{**values, **overrides})
 
     @staticmethod
-    def for_model(model_type: str, **values: Any) -> PreTrainedConfig:
+    def for_model(model_type: str, /, **values: Any) -> PreTrainedConfig:
         """A config of that model type, with these values."""
         prefix, family = _member(model_type)
         return family.members[prefix](**values)

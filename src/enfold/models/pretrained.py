@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from enfold.errors import CheckpointError, InputError
 from enfold.files import write_json
@@ -37,10 +38,25 @@ def skeleton() -> Iterator[None]:
     """Models made inside stay on the meta device, without memory or values."""
     token = _as_skeleton.set(True)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Uninitialised():
             yield
     finally:
         _as_skeleton.reset(token)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Modules made inside do not initialise themselves, which on the meta device only costs time.
+
+    (PyTorch's own skipping of it there imports its compiler, seconds of start-up.)
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 class PreTrainedModel(nn.Module):

@@ -44,7 +44,7 @@ def read_weights(
     tensors = {name: checkpoint.tensor(own) for name, own in found.items()}
     _settle_ties(model, tensors)
     missing = [name for name in wanted if name not in tensors and name not in model.tied()]
-    misshapen = [name for name, tensor in tensors.items() if tensor.shape != wanted[name].shape]
+    misshapen = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
     strangers = [name for name in unexpected if not _of_a_head(model, name)]
     lost = _lost(model, missing, tensors)
     faults = []

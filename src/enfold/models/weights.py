@@ -84,9 +84,9 @@ class Checkpoint:
         pickles = sorted(path.name for path in self.folder.glob("*") if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         if pickles:
             return (
-                f"{self.folder} holds only pickled weights ({', '.join(pickles)}), which can run any code when they "
-                f"are read, so they are refused; take a revision with {WEIGHTS}, or convert the file where you trust it: "
-                "transformers' save_pretrained writes safetensors"
+                f"{self.folder} holds only pickled weights ({', '.join(pickles)}), which can run any code when "
+                f"they are read, so they are refused; take a revision with {WEIGHTS}, or convert the file where you "
+                "trust it: transformers' save_pretrained writes safetensors"
             )
         return f"no weights in {self.folder}; looked for {WEIGHTS} and {INDEX}"
 
