@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import torch
-from bert_cases import CONFIGS, HEADS, bert_inputs, bert_pair, classes, settings_of
+from bert_cases import CONFIGS, HEADS, POOLED, bert_inputs, bert_pair, classes, settings_of
 from checkers import (
     MASKS,
     SEQ,
@@ -165,6 +165,24 @@ def test_a_mask_of_three_dimensions_says_what_each_place_sees(precision: torch.d
     pair, inputs, seen = bert_pair(head, "gelu"), bert_inputs(head, "gelu", "none"), _seen("3-D")
     added = torch.zeros(4, 1, SEQ, SEQ).masked_fill(~seen[:, None], torch.finfo(torch.float32).min)
     ours, theirs = pair.ours(**inputs, attention_mask=seen.to(precision)), pair.theirs(**inputs, attention_mask=added)
+    assert_close("logits", ours.logits, theirs.logits, TOLERANCE)
+    assert_same_gradients(gradients(pair.ours, ours.loss), gradients(pair.theirs, theirs.loss), TOLERANCE)
+
+
+@pytest.mark.parametrize("head", PER_PLACE[:2])
+def test_a_row_without_any_real_place_leaves_the_others_alone(head: str) -> None:
+    pair, inputs = bert_pair(head, "gelu"), bert_inputs(head, "gelu", "right")
+    inputs["attention_mask"][2] = 0
+    inputs["labels"][2] = -100
+    assert_same_outputs(pair, inputs)
+
+
+@pytest.mark.parametrize("head", POOLED[::2])
+def test_a_pooled_row_without_any_real_place_is_what_the_default_attention_gives(head: str) -> None:
+    pair, inputs = bert_pair(head, "gelu"), bert_inputs(head, "gelu", "right")
+    inputs["attention_mask"][2] = 0
+    pair.theirs.set_attn_implementation("sdpa")  # the other one looks at all of such a row
+    ours, theirs = pair.ours.double()(**inputs), pair.theirs.double()(**inputs)
     assert_close("logits", ours.logits, theirs.logits, TOLERANCE)
     assert_same_gradients(gradients(pair.ours, ours.loss), gradients(pair.theirs, theirs.loss), TOLERANCE)
 
