@@ -22,7 +22,7 @@ demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python examples/demo.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff format --check .

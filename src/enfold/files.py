@@ -24,7 +24,9 @@ def _clear_when_full(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise EnfoldError(f"the disk is full: {target} was not written; free some space and run it again") from error
+            raise EnfoldError(
+                f"the disk is full: {target} was not written; free some space and run it again"
+            ) from error
         raise
 
 

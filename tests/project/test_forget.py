@@ -21,6 +21,10 @@ def test_a_forgotten_user_leaves_no_text_behind(project):
     done = project.improve()
     assert done.outcome == "promoted"
     assert any(files_with(project.folder, text) for text in secret)
+    exported = project.folder.parent / "exported.csv"
+    with project.feedback() as store:
+        store.export(exported)
+    project.note_output(exported)
 
     gone = project.forget("inbox")  # all were sent by this user
     assert gone.database.predictions == 80
@@ -28,9 +32,9 @@ def test_a_forgotten_user_leaves_no_text_behind(project):
     assert gone.served
     assert {found.action for found in gone.files} <= {"rewritten", "deleted"}
     for text in secret:
-        assert files_with(project.folder, text) == []
+        assert files_with(project.folder.parent, text) == []
     assert project.predict("free prize")[0].label == "spam", "the service goes on"
 
-    project.rollback()
-    again = project.improve()
-    assert again.outcome == "nothing to learn"
+    made = project.run()
+    assert made.lineage.corrections == (), "the retraining that was offered goes without the forgotten texts"
+    assert project.improve().outcome == "nothing to learn"

@@ -121,6 +121,8 @@ def test_a_new_kind_of_message_is_learnt_from_corrections(project):
 
     again = project.improve()
     assert again.outcome == "nothing to learn", "the same corrections are in the model already"
+    assert project.run().revision == done.candidate, "a run does not unlearn what was corrected"
+    assert f"Model {done.candidate} is in service" in (project.folder / "report.html").read_text()
     assert project.rollback().revision == served
 
 

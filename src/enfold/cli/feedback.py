@@ -58,8 +58,10 @@ def export(
     """Write the judgements to a file."""
     from enfold.project import Project
 
-    with Project.open(project).feedback() as store:
+    opened = Project.open(project)
+    with opened.feedback() as store:
         rows = store.export(file, unjudged=unjudged, for_spreadsheets=for_spreadsheets)
+    opened.note_output(file)
     print(f"{rows} rows written to {file}")
 
 
@@ -84,4 +86,4 @@ def forget(
         print(f"{len(done.database.still_held)} of the texts were sent by other users too, and stay with them")
     if done.trained:
         print(f"trained on these texts: {', '.join(done.trained)}" + (" (one is in service)" if done.served else ""))
-        print("to be rid of what they learnt, train without it: enfold improve, or enfold rollback")
+        print("to be rid of what they learnt, train without it: enfold run")

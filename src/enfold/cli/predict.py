@@ -47,6 +47,7 @@ def predict(
     rows = _predictions(_pipeline(model, project), source, truncate)
     if output is not None:
         _write(rows, output)
+        _remember(output, project)
         return
     typed = texts != ["-"] and not (len(texts) == 1 and _is_table(texts[0]))
     for text, prediction in rows:
@@ -118,6 +119,14 @@ def _write(rows: Iterable[tuple[str, ClassPrediction]], output: Path) -> None:
             writer.write([_row(text, prediction)])
             count += 1
     print(f"{count} predictions written to {output}", file=sys.stderr)
+
+
+def _remember(output: Path, project: Path) -> None:
+    """Let the project know of a file that holds texts, so that one user's can be forgotten there too."""
+    from enfold.project import FILE_NAME, Project
+
+    if (project / FILE_NAME).is_file():
+        Project.open(project).note_output(output)
 
 
 def _row(text: str, prediction: ClassPrediction) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from enfold.text import Tokenizer
 from enfold.values import LabelSet
 from enfold.values.reports import Decision
 
-BASELINE = "TF-IDF and logistic regression"
+BASELINE = "TF-IDF baseline"
 _EVALUATING = ("evaluation", "project/build.py")
 _COMPRESSING = ("compression", "models", "layers", "text", "pipelines", "project/build.py")
 
@@ -183,7 +183,7 @@ def _evaluate(root: Path, settings: Settings, model: Path, rows: prepare.Prepare
         "test": rows_fingerprint(rows.rows("test")),
         "settings": settings.evaluation.model_dump(),
     }
-    source = f"the test rows of {settings.project.name}"
+    source = f"{settings.project.name}, test split"
 
     def work(result: Path, scratch: Path) -> None:
         del scratch
@@ -246,7 +246,7 @@ def _report(
 ) -> Report:
     """The report on the model as it is served, beside the baseline, its own float32 form and the model before it."""
     root, test = folder / "runs", rows.rows("test")
-    source = f"the test rows of {settings.project.name}"
+    source = f"{settings.project.name}, test split"
     answers = score(root, product, _revision(product), test, labels, source=source)
     others: dict[str, Answers] = {}
     if (evaluated / "baseline.parquet").is_file():

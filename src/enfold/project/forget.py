@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enfold.feedback import Forgotten, Found, purge_files
+from enfold.files import read_json
 from enfold.project.publish import Lineage
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def forget(project: Project, user: str) -> ProjectForgotten:
     """Remove one user's texts; see `Project.forget`.
 
     The files come first and the database last, so that an interruption leaves the list of what is still to remove.
-    The user's own data file and files elsewhere, such as exported feedback, are not the project's to change.
+    Files that `enfold predict` and `enfold feedback export` wrote for the project are among them, wherever they lie;
+    the project's data file is not the project's to change.
     """
     with project.feedback() as store:
         leaving = store.would_forget(user)
-        files = _purge(project.folder, leaving, user)
+        files = _purge(project, leaving, user)
         gone = store.forget(user)
     trained = _trained_on(project.folder / "models", set(gone.judged_content_ids) - set(gone.still_held))
     return ProjectForgotten(
@@ -46,15 +48,16 @@ def forget(project: Project, user: str) -> ProjectForgotten:
     )
 
 
-def _purge(folder: Path, leaving: Forgotten, user: str) -> list[Found]:
+def _purge(project: Project, leaving: Forgotten, user: str) -> list[Found]:
+    written = [Path(path) for path in read_json(project.outputs)] if project.outputs.is_file() else []
     pairs = zip(leaving.texts, leaving.content_ids, strict=True)
     texts = [text for text, identity in pairs if identity not in leaving.still_held]
     found: list[Found] = []
-    for name in MADE_HERE:
-        if (folder / name).exists():
-            found += purge_files(folder / name, texts, users=[user])
+    for path in [*(project.folder / name for name in MADE_HERE), *written]:
+        if path.exists():
+            found += purge_files(path, texts, users=[user])
     # What an interrupted stage left may hold texts in forms of its own; the stage begins again without it.
-    for scratch in (folder / "runs").glob("*/*.partial"):
+    for scratch in (project.folder / "runs").glob("*/*.partial"):
         shutil.rmtree(scratch, ignore_errors=True)
     return found
 

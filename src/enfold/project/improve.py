@@ -12,6 +12,7 @@ import polars as pl
 from rich.markup import escape
 
 from enfold.data import NearDuplicates
+from enfold.errors import ServiceError
 from enfold.feedback import Limits, Plan, Resolved, plan
 from enfold.feedback.judgements import Judgement
 from enfold.files import read_json, write_json
@@ -171,12 +172,33 @@ def improve(project: Project, *, review: bool) -> Improvement:
     )
 
 
+def learnt_corrections(project: Project) -> pl.DataFrame | None:
+    """What the model in service has learnt from corrections and is still in the database; None for nothing."""
+    if project.service.revision() is None:
+        return None
+    learnt = set(Lineage.read(project.service.folder()).corrections)
+    if not learnt:
+        return None
+    with project.feedback() as store:
+        judgements = store.judgements()
+    # What the data hold was weighed when these were learnt.
+    planned = plan_feedback(
+        judgements,
+        settings=project.settings.feedback,
+        labels=project.labels,
+        known={},
+        improvements=project.folder / "improvements",
+    )
+    texts = [text for text in planned.training if text.content_id in learnt]
+    return table_of(texts) if texts else None
+
+
 def _known_labels(project: Project) -> dict[str, str]:
     """The labels of the project's own data by content id, as the model in service was prepared with them."""
-    lineage = Lineage.read(project.service.folder())
-    table = project.folder / "runs" / "prepare" / lineage.stages["prepare"] / "table.parquet"
+    stage = Lineage.read(project.service.folder()).stages["prepare"]
+    table = project.folder / "runs" / "prepare" / stage / "table.parquet"
     if not table.is_file():
-        return {}
+        raise ServiceError(f"{table} is gone, which says what the data hold; make it again with: enfold run")
     rows = pl.read_parquet(table).filter(pl.col("source") == "data")
     return dict(zip(rows["id"].to_list(), rows["label"].to_list(), strict=True))
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from enfold.errors import SettingsError
-from enfold.files import atomic_file
+from enfold.files import atomic_file, read_json, write_json
 from enfold.project.promotion import Promotion, ServiceRecord
 from enfold.project.settings import FILE_NAME, Settings, read_settings, settings_text
 from enfold.values import ClassPrediction, LabelSet
@@ -103,18 +103,28 @@ class Project:
         """Prepare, train, evaluate, compress, report; what has not changed is not done again.
 
         The first model goes into service. A later one, after a change of settings or data, takes its place if it is
-        not worse on the test set; otherwise it waits for ``promote``.
+        not worse on the test set; otherwise it waits for ``promote``. What the model in service has learnt from
+        corrections is trained on again, but for what was forgotten since.
         """
         from enfold.project.build import build
         from enfold.project.candidate import compare_on_test
+        from enfold.project.improve import learnt_corrections
 
         served = self.service.revision()
-        made = build(self.folder, self.settings, console=self.console, previous=served)
-        verdict = None
+        made = build(
+            self.folder, self.settings, console=self.console, previous=served, corrections=learnt_corrections(self)
+        )
         if served is None:
             self.service.promote(made.revision, reason="the first model of the project")
             verdict = f"Model {made.revision} is in service: it is the first of this project."
-        elif served != made.revision and not self.service.was_served(made.revision):
+        elif served == made.revision:
+            verdict = f"Model {made.revision} is in service."
+        elif self.service.was_served(made.revision):
+            verdict = (
+                f"Model {served} stays in service: {made.revision} was there before, and was taken out. "
+                f"To put it back: enfold promote {made.revision}"
+            )
+        else:
             judged = compare_on_test(self.folder, self.settings, made, served=served, labels=self.labels)
             if judged.promote:
                 self.service.promote(made.revision, reason="; ".join(judged.reasons))
@@ -202,11 +212,22 @@ class Project:
 
         return forget(self, user)
 
-    def _report(self, made: Build, verdict: str | None) -> None:
+    def note_output(self, path: str | Path) -> None:
+        """Remember a file of texts that was written for this project, so that `forget` looks into it too."""
+        known = read_json(self.outputs) if self.outputs.is_file() else []
+        place = str(Path(path).resolve())
+        if place not in known:
+            write_json(self.outputs, [*known, place])
+
+    @property
+    def outputs(self) -> Path:
+        """The list of files that `note_output` keeps."""
+        return self.folder / "runs" / "outputs.json"
+
+    def _report(self, made: Build, verdict: str) -> None:
         from enfold.project.build import write_page
 
         path = self.folder / "report.html"
         write_page(path, made, title=self.settings.project.name, verdict=verdict)
-        if verdict:
-            self.console.print(verdict, highlight=False, markup=False)
+        self.console.print(verdict, highlight=False, markup=False)
         self.console.print(f"report: {path}", highlight=False, markup=False)

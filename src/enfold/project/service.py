@@ -61,4 +61,5 @@ def serving_settings(section: Section, *, host: str | None, port: int | None, ap
         max_text_characters=section.max_text_characters,
         max_texts=section.max_texts,
         max_queue=section.max_queue,
+        allowed_hosts=tuple(section.allowed_hosts),
     )

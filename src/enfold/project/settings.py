@@ -134,6 +134,14 @@ class ServingSettings(_Section):
     """Most texts in one request."""
     max_queue: int = Field(512, ge=1)
     """Texts that may wait; more are answered 503 with Retry-After."""
+    allowed_hosts: list[str] = []
+    """Host names, beside this machine's own, by which requests may call the service, as behind a proxy."""
+
+    @model_validator(mode="after")
+    def _a_request_fits_into_the_queue(self) -> ServingSettings:
+        if self.max_queue < self.max_texts:
+            raise ValueError(f"max_queue must be at least max_texts; they are {self.max_queue} and {self.max_texts}")
+        return self
 
 
 class FeedbackSettings(_Section):
@@ -146,7 +154,7 @@ class FeedbackSettings(_Section):
     max_source_share: float = Field(0.5, gt=0, le=1)
     """Share of the training corrections that one user, or one burst, may supply."""
     max_per_source: int = Field(200, ge=1)
-    """Training corrections that one user may supply in all."""
+    """Training corrections that one user, or one burst, may supply in all."""
     burst: int = Field(30, ge=2)
     """Judgements within one minute above which they count as a burst."""
     trusted: list[str] = []
