@@ -5,9 +5,9 @@
 First the offline rate: the pipeline on the same texts, in a process of its own. Then a server on loopback, with its
 SQLite database, and in a third process a client on raw sockets with keep-alive:
 
-- open loop at 0.8x of the offline rate: single texts arrive at random moments (Poisson), whatever became of the
-  earlier ones, so that waiting shows; a text is answered if it got 200 within 10 s;
-- closed loop with 200 clients, each sending its next text when it has its answer.
+- closed loop with 200 clients, each sending its next text when it has its answer: the server's capacity;
+- open loop at 0.8x of that capacity: single texts arrive at random moments (Poisson), whatever became of the
+  earlier ones, so that waiting shows; a text is answered if it got 200 within 10 s.
 
 Server, client and model share this machine's cores; the client's share is stated.
 """
@@ -26,6 +26,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -240,7 +241,7 @@ def child(*arguments: str, options: argparse.Namespace) -> list[str]:
     return [sys.executable, __file__, *arguments, *shared]
 
 
-def measured(*arguments: str, options: argparse.Namespace) -> dict[str, object]:
+def measured(*arguments: str, options: argparse.Namespace) -> dict[str, Any]:
     done = subprocess.run(child(*arguments, options=options), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -275,10 +276,9 @@ def main() -> None:
         try:
             port = server.stdout.readline().rpartition(":")[2].strip()
             client = ("--role", "client", "--port", port)
-            loads = [
-                measured(*client, "--rate", str(0.8 * rate), options=options),
-                measured(*client, "--clients", str(options.clients), options=options),
-            ]
+            crowd = measured(*client, "--clients", str(options.clients), options=options)
+            capacity = crowd["statuses"].get("200", 0) / crowd["seconds"]
+            loads = [crowd, measured(*client, "--rate", str(0.8 * capacity), options=options)]
         finally:
             server.terminate()
             server.wait(60)
