@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from enfold.layers.grouping import Group, Plan, plan_for
@@ -24,6 +25,8 @@ __all__ = ["Problem", "backward", "forward"]
 
 # Scores computed at a time: two or three buffers of this many floats fit the second-level caches of two cores.
 _SCORES_AT_A_TIME = 1 << 19
+# From this length on PyTorch's fused attention is faster where nothing has to be kept and nothing dropped.
+_FUSED_FROM = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,22 @@ def _weights(piece: _Piece, problem: Problem, noise: Noise | None) -> Tensor:
     return weights if noise is None else weights.copysign_(noise.draw(*weights.shape))
 
 
+def _flat(part: Tensor) -> Tensor:
+    """(rows, heads, length, head_width) to (rows * heads, length, head_width), copied where its rows lie apart."""
+    return part[0] if part.shape[0] == 1 else part.flatten(0, 1)
+
+
+def _results(part: Tensor) -> Tensor:
+    """Where a group's products go: its part itself, or memory to be copied there."""
+    units = part.shape[0] * part.shape[1]
+    return part.flatten(0, 1) if part.is_contiguous() else part.new_empty(units, *part.shape[2:])
+
+
+def _settle(part: Tensor, results: Tensor) -> None:
+    if not part.is_contiguous():
+        part.copy_(results.view(part.shape))
+
+
 def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
     """The attention's output, and the weights of each piece for ``backward`` where they are to be kept.
 
@@ -134,16 +153,22 @@ def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) ->
         keep: whether the weights are kept.
     """
     plan, noise = problem.plan(q), problem.noise(q.device)
-    queries, keys, values = plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v)
-    whole, results = plan.queries.blank(q)
+    queries, keys, values = plan.queries.spread(q), plan.keys.spread(k), plan.keys.spread(v)
+    whole, parts = plan.queries.room(q)
     kept = []
-    for group, own_q, own_k, own_v, result in zip(plan.groups, queries, keys, values, results, strict=True):
+    for group, own_q, own_k, own_v, part in zip(plan.groups, queries, keys, values, parts, strict=True):
         bias = problem.group_bias(group, q.shape[1], q.device, q.dtype)
-        for piece in _pieces(own_q, own_k, own_v, bias):
+        if not keep and noise is None and group.q_length >= _FUSED_FROM and not problem.may_hide_all:
+            mask = None if bias is None else bias.view(-1, q.shape[1] if bias.shape[0] > 1 else 1, *bias.shape[1:])
+            part.copy_(F.scaled_dot_product_attention(own_q, own_k, own_v, attn_mask=mask, scale=problem.scale))
+            continue
+        results = _results(part)
+        for piece in _pieces(_flat(own_q) * problem.scale, _flat(own_k), _flat(own_v), bias):
             weights = _weights(piece, problem, noise)
             if keep:
                 kept.append(weights)
-            torch.bmm(weights if noise is None else torch.relu(weights), piece.v, out=result[piece.units])
+            torch.bmm(weights if noise is None else torch.relu(weights), piece.v, out=results[piece.units])
+        _settle(part, results)
     if noise is not None:
         whole *= 1 / (1 - problem.dropout)
     return plan.queries.collect(whole, q.shape[1]), kept
@@ -155,25 +180,28 @@ def backward(
     """The gradients of q, k and v; weights that were not kept are computed again."""
     plan, noise = problem.plan(q), problem.noise(q.device)
     grads = plan.queries.spread(grad if noise is None else grad * (1 / (1 - problem.dropout)), blank_padding=True)
-    inputs = (plan.queries.spread(q * problem.scale), plan.keys.spread(k), plan.keys.spread(v))
-    (whole_q, dqs), (whole_k, dks), (whole_v, dvs) = plan.queries.blank(q), plan.keys.blank(k), plan.keys.blank(v)
+    inputs = (plan.queries.spread(q), plan.keys.spread(k), plan.keys.spread(v))
+    (whole_q, dqs), (whole_k, dks), (whole_v, dvs) = plan.queries.room(q), plan.keys.room(k), plan.keys.room(v)
     ready = None if kept is None else iter(kept)
     for number, group in enumerate(plan.groups):
-        own_q, own_k, own_v = (parts[number] for parts in inputs)
-        bias = problem.group_bias(group, q.shape[1], q.device, q.dtype)
-        for piece in _pieces(own_q, own_k, own_v, bias):
+        own_q, own_k, own_v = (_flat(parts[number]) for parts in inputs)
+        own_q, own_grads = own_q * problem.scale, _flat(grads[number])
+        dq, dk, dv = (_results(parts[number]) for parts in (dqs, dks, dvs))
+        for piece in _pieces(own_q, own_k, own_v, problem.group_bias(group, q.shape[1], q.device, q.dtype)):
             signed = _weights(piece, problem, noise) if ready is None else next(ready)
-            own = grads[number][piece.units]
+            own = own_grads[piece.units]
             weights = signed if noise is None else torch.relu(signed)
-            torch.bmm(weights.transpose(1, 2), own, out=dvs[number][piece.units])
+            torch.bmm(weights.transpose(1, 2), own, out=dv[piece.units])
             d_weights = torch.bmm(own, piece.v.transpose(1, 2))
             if noise is not None:
                 # threshold_backward(x, w, 0) is x where w > 0 and 0 elsewhere: a vectorised choice.
                 torch.ops.aten.threshold_backward.grad_input(d_weights, signed, 0, grad_input=d_weights)
                 torch.abs(signed, out=weights)
             d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-            torch.bmm(d_scores, piece.k, out=dqs[number][piece.units])
-            torch.bmm(d_scores.transpose(1, 2), piece.q, out=dks[number][piece.units])
+            torch.bmm(d_scores, piece.k, out=dq[piece.units])
+            torch.bmm(d_scores.transpose(1, 2), piece.q, out=dk[piece.units])
+        for parts, results in ((dqs, dq), (dks, dk), (dvs, dv)):
+            _settle(parts[number], results)
     heads = q.shape[1]
     dq = plan.queries.collect(whole_q.mul_(problem.scale), heads)
     return dq, plan.keys.collect(whole_k, heads), plan.keys.collect(whole_v, heads)

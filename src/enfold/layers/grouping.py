@@ -6,6 +6,7 @@ one length are padded to the longest of them where that costs less than a group 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,8 +20,8 @@ __all__ = ["Group", "Plan", "Side", "plan_for"]
 # One more group costs about as much as this many attention scores, over all heads (measured on 2 cores: some 60
 # microseconds of small operations against 2 to 9 nanoseconds a score, without and with backward).
 _SCORES_PER_GROUP = 12_000
-# Rows with at least this many scores are groups of their own, and are used where they are, uncopied.
-_SCORES_OF_A_LONG_ROW = 1 << 18
+# Rows with at least this many scores are groups of their own. A group of one row is used where it is, uncopied.
+_SCORES_OF_A_LONG_ROW = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,54 +47,56 @@ class Side:
 
     Attributes:
         shapes: rows and length of each group.
-        starts: the first token of each group where its rows lie one after another without padding; empty otherwise.
-        index: for each group, row, head and place the number of the (token, head) pair; padding repeats its row's
-            first token. None with ``starts``.
-        inverse: for each (token, head) pair the entry of ``index`` it is found at.
+        starts: the first token of each group that is used where it is; -1 for one that is gathered.
+        index: for each gathered group, row, head and place the number of the (token, head) pair; padding repeats its
+            row's first token. None where nothing is gathered.
         padding: the entries of ``index`` that are padding; None where there are none.
+        inverse: for each (token, head) pair its place among the results of all groups; None where nothing is gathered,
+            and results go where the tokens are.
     """
 
     shapes: tuple[tuple[int, int], ...]
-    starts: tuple[int, ...] = ()
+    starts: tuple[int, ...]
     index: Tensor | None = None
-    inverse: Tensor | None = None
     padding: Tensor | None = None
+    inverse: Tensor | None = None
 
     def spread(self, packed: Tensor, *, blank_padding: bool = False) -> list[Tensor]:
-        """(tokens, heads, head_width) to each group's (rows * heads, length, head_width), views of long rows."""
+        """(tokens, heads, head_width) to each group's (rows, heads, length, head_width), as views where possible."""
         heads, width = packed.shape[1:]
-        if self.index is None:
-            parts = []
-            for (rows, length), start in zip(self.shapes, self.starts, strict=True):
-                part = packed[start : start + rows * length].view(rows, length, heads, width).transpose(1, 2)
-                parts.append(part[0] if rows == 1 else part.reshape(-1, length, width))
-            return parts
-        gathered = packed.reshape(-1, width).index_select(0, self.index)
-        if blank_padding and self.padding is not None:
-            gathered.index_fill_(0, self.padding, 0)
-        return self._parts(gathered, heads)
+        gathered: list[Tensor] = []
+        if self.index is not None:
+            whole = packed.reshape(-1, width).index_select(0, self.index)
+            if blank_padding and self.padding is not None:
+                whole.index_fill_(0, self.padding, 0)
+            shapes = [shape for shape, start in zip(self.shapes, self.starts, strict=True) if start < 0]
+            gathered = _parts(whole, shapes, heads)
+        rest = iter(gathered)
+        pairs = zip(self.shapes, self.starts, strict=True)
+        return [next(rest) if start < 0 else _in_place(packed, shape, start) for shape, start in pairs]
 
-    def blank(self, packed: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Memory for each group's results, whole and in parts shaped as ``spread`` gives them."""
-        heads, width = packed.shape[1:]
-        whole = packed.new_empty(sum(rows * length for rows, length in self.shapes) * heads, width)
-        return whole, self._parts(whole, heads)
-
-    def _parts(self, whole: Tensor, heads: int) -> list[Tensor]:
-        sizes = [rows * heads * length for rows, length in self.shapes]
-        pairs = zip(whole.split(sizes), self.shapes, strict=True)
-        return [part.view(-1, length, whole.shape[-1]) for part, (_, length) in pairs]
+    def room(self, like: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Memory for the results of all groups, whole for ``collect``, and in parts shaped as ``spread`` gives them."""
+        tokens, heads, width = like.shape
+        if self.inverse is None:
+            whole = like.new_empty(tokens, heads, width)
+            return whole, [_in_place(whole, *pair) for pair in zip(self.shapes, self.starts, strict=True)]
+        whole = like.new_empty(sum(rows * length for rows, length in self.shapes) * heads, width)
+        return whole, _parts(whole, self.shapes, heads)
 
     def collect(self, whole: Tensor, heads: int) -> Tensor:
-        """All groups' results to (tokens, heads, head_width)."""
-        width = whole.shape[-1]
-        if self.inverse is not None:
-            return whole.index_select(0, self.inverse).view(-1, heads, width)
-        packed = whole.new_empty(whole.shape[0] // heads, heads, width)
-        for part, (rows, length), start in zip(self._parts(whole, heads), self.shapes, self.starts, strict=True):
-            own = packed[start : start + rows * length].view(rows, length, heads, width)
-            own.copy_(part.view(rows, heads, length, width).transpose(1, 2))
-        return packed
+        """The memory of ``room``, filled, to (tokens, heads, head_width)."""
+        return whole if self.inverse is None else whole.index_select(0, self.inverse).view(-1, heads, whole.shape[-1])
+
+
+def _in_place(packed: Tensor, shape: tuple[int, int], start: int) -> Tensor:
+    rows, length = shape
+    return packed[start : start + rows * length].view(rows, length, *packed.shape[1:]).transpose(1, 2)
+
+
+def _parts(whole: Tensor, shapes: Sequence[tuple[int, int]], heads: int) -> list[Tensor]:
+    pairs = zip(whole.split([rows * heads * length for rows, length in shapes]), shapes, strict=True)
+    return [part.view(rows, heads, length, whole.shape[-1]) for part, (rows, length) in pairs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +126,13 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
         if 0 in size and size != (0, 0):
             raise InputError(f"row {row} has {size[0]} queries and {size[1]} keys; attention needs both or neither")
     rows = [row for row in range(len(sizes)) if sizes[row] != (0, 0)]
-    long = all(q * k * heads >= _SCORES_OF_A_LONG_ROW for q, k in sizes)
-    in_place = long or len(set(sizes)) == 1 or not rows
-    if in_place:
-        groups = [[row] for row in rows] if long or not rows else [rows]
+    if len(set(sizes)) == 1 and rows and not _is_long(sizes[0], heads):
+        groups, gather = [rows], False
     else:
         groups = _grouped(rows, sizes, heads)
-    queries = _side(groups, q_lengths, heads, device, in_place)
-    keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, in_place)
+        gather = any(len(group) > 1 for group in groups)
+    queries = _side(groups, q_lengths, heads, device, gather)
+    keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, gather)
     made = []
     for group, (_, q_length), (_, kv_length) in zip(groups, queries.shapes, keys.shapes, strict=True):
         own = torch.tensor([kv_lengths[row] for row in group])
@@ -144,6 +146,10 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
     return Plan(tuple(made), queries, keys)
 
 
+def _is_long(size: tuple[int, int], heads: int) -> bool:
+    return size[0] * size[1] * heads >= _SCORES_OF_A_LONG_ROW
+
+
 def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[list[int]]:
     """From the longest down, a row joins the last group while the padding so far costs less than another group."""
     groups: list[list[int]] = []
@@ -151,7 +157,8 @@ def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[
     for row in sorted(rows, key=lambda row: (sizes[row], row), reverse=True):
         own_queries, own_keys = sizes[row]
         more = (queries * keys - own_queries * own_keys) * heads
-        if groups and own_keys <= keys and waste + more <= _SCORES_PER_GROUP:
+        fits = own_keys <= keys and waste + more <= _SCORES_PER_GROUP and not _is_long(sizes[row], heads)
+        if groups and fits:
             groups[-1].append(row)
             waste += more
         else:
@@ -160,25 +167,35 @@ def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[
     return [sorted(group) for group in groups]
 
 
-def _side(groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, in_place: bool) -> Side:
+def _side(groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, gather: bool) -> Side:
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)
     shapes = tuple((len(group), max(lengths[row] for row in group)) for group in groups)
-    if in_place:
+    if not gather:
         return Side(shapes, tuple(starts[group[0]] for group in groups))
-    indices, reals = [], []
+    # Entries of results, over all groups, and of the index, over those that are gathered.
+    inverse = torch.empty(starts[-1] * heads, dtype=torch.long)
+    indices, reals, filled = [], [], 0
     for group, (_, longest) in zip(groups, shapes, strict=True):
         own = torch.tensor([lengths[row] for row in group])[:, None]
         first = torch.tensor([starts[row] for row in group])[:, None]
         at = torch.arange(longest)
         real = at < own
         tokens = first + torch.where(real, at, 0)  # (rows, length)
-        indices.append((tokens[:, None, :] * heads + torch.arange(heads)[:, None]).flatten())
-        reals.append(real[:, None, :].expand(-1, heads, -1).flatten())
-    index, real = torch.cat(indices), torch.cat(reals)
-    inverse = torch.empty(starts[-1] * heads, dtype=torch.long)
-    places = real.nonzero().squeeze(1)
-    inverse[index[places]] = places
-    padding = None if places.shape[0] == index.shape[0] else (~real).nonzero().squeeze(1).to(device)
-    return Side(shapes, (), index.to(device), inverse.to(device), padding)
+        pairs = (tokens[:, None, :] * heads + torch.arange(heads)[:, None]).flatten()
+        real = real[:, None, :].expand(-1, heads, -1).flatten()
+        places = real.nonzero().squeeze(1)
+        inverse[pairs[places]] = places + filled
+        filled += pairs.shape[0]
+        if len(group) > 1:
+            indices.append(pairs)
+            reals.append(real)
+    padding = (~torch.cat(reals)).nonzero().squeeze(1)
+    return Side(
+        shapes,
+        tuple(starts[group[0]] if len(group) == 1 else -1 for group in groups),
+        torch.cat(indices).to(device),
+        padding.to(device) if padding.shape[0] else None,
+        inverse.to(device),
+    )
