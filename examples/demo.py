@@ -142,7 +142,7 @@ def main() -> None:
         enfold("init", DATA)
         edit_settings()
     enfold("run")
-    enfold("predict", "You have won a prize")
+    enfold("predict", "You have won a prize! Call 0900 now to claim it", "See you at six")
     with Server() as address:
         say('POST /predict {"text": "Free entry! Text WIN to 80082 now"}')
         print(post(address, "/predict", {"text": "Free entry! Text WIN to 80082 now"})["predictions"][0])

@@ -83,9 +83,9 @@ class TrainingSettings(_Section):
 
     epochs: int = Field(3, ge=1, le=1000)
     """Passes over the training rows."""
-    learning_rate: float = Field(5e-5, gt=0, lt=1)
+    learning_rate: float = Field(1e-4, gt=0, lt=1)
     """Peak learning rate of AdamW."""
-    batch_tokens: int = Field(1024, ge=16)
+    batch_tokens: int = Field(512, ge=16)
     """Tokens in a batch; rows of like length are put together and nothing is padded."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
