@@ -155,6 +155,24 @@ class TestReading:
         assert enfold.AutoModel.from_pretrained(folder).revision != first
         assert tiny().revision == ""
 
+    @pytest.mark.parametrize(
+        ("index", "message"),
+        [
+            ("{", "is not an index of weights"),
+            ('{"metadata": {}}', "is not an index of weights"),
+            ('{"weight_map": {"a": "../a.safetensors"}}', "names files that are not shards of its folder"),
+        ],
+    )
+    def test_an_index_that_is_none(self, folder, index, message):
+        (folder / "model.safetensors").rename(folder / "other.safetensors")
+        (folder / "model.safetensors.index.json").write_text(index)
+        with pytest.raises(CheckpointError, match=message):
+            enfold.AutoModel.from_pretrained(folder)
+
+    def test_the_root_class_reads_nothing_itself(self, folder):
+        with pytest.raises(InputError, match="PreTrainedModel is no model of its own; use AutoModel… or the class of a family"):
+            enfold.PreTrainedModel.from_pretrained(folder)
+
 
 class TestTies:
     def test_the_decoder_is_tied_when_config_and_file_say_so(self, tmp_path):

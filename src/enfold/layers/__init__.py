@@ -1,1 +1,41 @@
 """What every model is made of: packed tokens, attention, blocks, and the formats weights come in."""
+
+from enfold.layers.activations import activation
+from enfold.layers.attention import Attention, attention
+from enfold.layers.block import Block
+from enfold.layers.dropout import Dropout
+from enfold.layers.embeddings import Embeddings
+from enfold.layers.feed_forward import FeedForward
+from enfold.layers.linear import Int8Linear, int8_product, quantise_linear
+from enfold.layers.packing import Layout, Packed, layout_of, pack
+from enfold.layers.specs import (
+    AttentionSpec,
+    EmbeddingSpec,
+    EncoderSpec,
+    FeedForwardSpec,
+    NormSpec,
+    PositionSpec,
+)
+
+__all__ = [
+    "Attention",
+    "AttentionSpec",
+    "Block",
+    "Dropout",
+    "EmbeddingSpec",
+    "Embeddings",
+    "EncoderSpec",
+    "FeedForward",
+    "FeedForwardSpec",
+    "Int8Linear",
+    "Layout",
+    "NormSpec",
+    "Packed",
+    "PositionSpec",
+    "activation",
+    "attention",
+    "int8_product",
+    "layout_of",
+    "pack",
+    "quantise_linear",
+]

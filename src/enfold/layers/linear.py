@@ -117,9 +117,11 @@ def _is_right(product: Int8Product, device_type: str) -> bool:
 
 def _quantise_rows(hidden: Tensor) -> tuple[Tensor, Tensor]:
     """(tokens, width) floats to bytes around 128 and (tokens, 1) scales."""
-    scale = hidden.abs().amax(-1, keepdim=True).clamp_(min=1e-12).div_(_LARGEST)
+    # Two reductions are faster than one of absolute values, which go through memory.
+    largest = torch.maximum(hidden.amax(-1, keepdim=True), hidden.amin(-1, keepdim=True).neg_())
+    scale = largest.clamp_(min=1e-12).div_(_LARGEST)
     # Half is added because the conversion cuts off what is behind the point.
-    return torch.addcmul(hidden.new_full((), _MIDDLE + 0.5), hidden, scale.reciprocal()).to(torch.uint8), scale
+    return torch.mul(hidden, scale.reciprocal()).add_(_MIDDLE + 0.5).to(torch.uint8), scale
 
 
 class Int8Linear(nn.Module):

@@ -125,7 +125,8 @@ class AutoConfig:
             CheckpointError: there is no ``config.json``, or its model type is unknown.
         """
         values = quantised.original_config(read_config_file(find_model(reference, revision).path))
-        return cls.for_model(_model_type(values, reference), **{**values, **overrides})
+        prefix, family = _member(_model_type(values, reference))
+        return family.members[prefix].from_dict(values, **overrides)
 
     @staticmethod
     def for_model(model_type: str, /, **values: Any) -> PreTrainedConfig:

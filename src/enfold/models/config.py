@@ -107,7 +107,22 @@ class PreTrainedConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> PreTrainedConfig:
-        """Build from the contents of a ``config.json``; ``overrides`` win."""
+        """Build from the contents of a ``config.json``; ``overrides`` win.
+
+        Raises:
+            InputError: an override is neither a field nor a key of the file.
+        """
+        unknown = [name for name in overrides if name not in {*cls.field_names(), *values, "num_labels"}]
+        if unknown:
+            raise InputError(
+                f"from_pretrained does not take {', '.join(map(repr, unknown))}: no such key in the config"
+            )
+        named = {"id2label", "label2id"}
+        number = overrides.get("num_labels")
+        if named & overrides.keys() or number not in (None, len(values.get("id2label") or ())):
+            values = {key: value for key, value in values.items() if key not in named}
+        if "label2id" in overrides and "id2label" not in overrides:
+            overrides["id2label"] = {number: name for name, number in overrides["label2id"].items()}
         return cls(**{**values, **overrides})
 
     @classmethod

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from enfold.errors import CheckpointError, InputError
 from enfold.files import write_json
@@ -20,43 +17,16 @@ from enfold.models.config import PreTrainedConfig, read_config_file
 from enfold.models.family import Family
 from enfold.models.initialise import initialise, resized_rows
 from enfold.models.reading import read_weights
+from enfold.models.skeleton import is_skeleton, skeleton
 from enfold.models.weights import WEIGHTS, Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
     from enfold.values import ClassPrediction
 
-__all__ = ["PreTrainedModel", "skeleton"]
+__all__ = ["PreTrainedModel"]
 
 log = logging.getLogger("enfold.models")
-
-_as_skeleton: ContextVar[bool] = ContextVar("as_skeleton", default=False)
-
-
-@contextmanager
-def skeleton() -> Iterator[None]:
-    """Models made inside stay on the meta device, without memory or values."""
-    token = _as_skeleton.set(True)
-    try:
-        with torch.device("meta"), _Uninitialised():
-            yield
-    finally:
-        _as_skeleton.reset(token)
-
-
-class _Uninitialised(TorchFunctionMode):
-    """Modules made inside do not initialise themselves, which on the meta device only costs time.
-
-    (PyTorch's own skipping of it there imports its compiler, seconds of start-up.)
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
 
 
 class PreTrainedModel(nn.Module):
@@ -88,7 +58,7 @@ class PreTrainedModel(nn.Module):
         self._revision = ""
         self._located: Any = None
         self._tokenizer: Any = None
-        if _as_skeleton.get():
+        if is_skeleton():
             self.build()
             return
         with skeleton():
@@ -150,6 +120,8 @@ class PreTrainedModel(nn.Module):
             SourceError: the reference leads nowhere.
             CheckpointError: the folder is not a model of this type, or a tensor is missing, misshapen or cut short.
         """
+        if not hasattr(cls, "config_class"):
+            raise InputError(f"{cls.__name__} is no model of its own; use AutoModel… or the class of a family")
         located = find_model(reference, revision)
         stored = read_config_file(located.path)
         values = quantised.original_config(stored)
@@ -163,7 +135,7 @@ class PreTrainedModel(nn.Module):
                 )
             if labels is not None:
                 overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
-            config = _with_overrides(cls.config_class, values, overrides)
+            config = cls.config_class.from_dict(values, **overrides)
         with skeleton():
             model = cls(config)
             if int8:
@@ -343,21 +315,3 @@ class PreTrainedModel(nn.Module):
         return bool(self.base_model.gradient_checkpointing)
 
     gradient_checkpointing: bool = False
-
-
-def _with_overrides(
-    config_class: type[PreTrainedConfig], values: dict[str, Any], overrides: dict[str, Any]
-) -> PreTrainedConfig:
-    if overrides.get("num_labels") is not None and "id2label" not in overrides:
-        kept = values.get("id2label")
-        if kept is not None and len(kept) != overrides["num_labels"]:
-            values = {key: value for key, value in values.items() if key not in ("id2label", "label2id")}
-    if "id2label" in overrides and "label2id" not in overrides:
-        overrides = overrides | {"label2id": {name: int(key) for key, name in overrides["id2label"].items()}}
-    if "id2label" not in overrides and "label2id" in overrides:
-        overrides = overrides | {"id2label": {number: name for name, number in overrides["label2id"].items()}}
-    known = set(config_class.field_names()) | set(values) | {"num_labels"}
-    unknown = [name for name in overrides if name not in known]
-    if unknown:
-        raise InputError(f"from_pretrained does not take {', '.join(map(repr, unknown))}: no such key in the config")
-    return config_class.from_dict(values, **overrides)

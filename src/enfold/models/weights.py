@@ -6,7 +6,6 @@ no second copy, and nothing is initialised that the file holds.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterable
@@ -74,8 +73,7 @@ class Checkpoint:
         if (folder / filename).is_file():
             self._open(folder / filename)
         elif (folder / INDEX).is_file():
-            shards = read_json(folder / INDEX).get("weight_map", {})
-            for shard in sorted(set(shards.values())):
+            for shard in _shards(folder):
                 self._open(folder / shard)
         else:
             raise CheckpointError(self._nothing_to_read())
@@ -111,6 +109,22 @@ class Checkpoint:
         return self._files[name].get_tensor(name)  # type: ignore[attr-defined]
 
 
+def _shards(folder: Path) -> list[str]:
+    """The names of the files that an index lists, each a file of this folder and never ``model.safetensors`` itself.
+
+    Raises:
+        CheckpointError: the index cannot be read as one.
+    """
+    try:
+        shards = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{folder / INDEX} is not an index of weights: {error!r}") from error
+    strange = [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard or shard == WEIGHTS]
+    if strange:
+        raise CheckpointError(f"{folder / INDEX} names files that are not shards of its folder: {strange}")
+    return shards
+
+
 def rename(name: str, older: Iterable[tuple[str, str]]) -> str:
     """A tensor's present name, by the family's (pattern, replacement) pairs."""
     for pattern, replacement in older:
@@ -132,12 +146,12 @@ def write_tensors(folder: Path, tensors: dict[str, Tensor], filename: str = WEIG
     index = folder / INDEX
     if filename == WEIGHTS and index.is_file():
         try:
-            shards = set(read_json(index).get("weight_map", {}).values())
-        except json.JSONDecodeError:
-            shards = set()
+            shards = _shards(folder)
+        except CheckpointError:
+            shards = []
         index.unlink()
-        for shard in shards - {WEIGHTS}:
-            (folder / Path(shard).name).unlink(missing_ok=True)
+        for shard in shards:
+            (folder / shard).unlink(missing_ok=True)
 
 
 def dtype_named(name: str | torch.dtype) -> torch.dtype:

@@ -161,8 +161,8 @@ class FeedbackSettings(_Section):
     """Users whose corrections are never capped, such as the project's own annotators."""
     margin: float = Field(0.5, ge=0, le=100)
     """Points that the candidate may be worse on the test set, at the lower 95 % bound, overall and per class."""
-    minimum_class_rows: int = Field(100, ge=2)
-    """Test rows of a class under which nothing is said of that class alone."""
+    minimum_class_rows: int = Field(200, ge=2)
+    """Test rows of a class under which nothing is said of it alone; in 200 rows, one weighs half a point."""
 
 
 class Settings(_Section):
