@@ -170,7 +170,9 @@ class TestReading:
             enfold.AutoModel.from_pretrained(folder)
 
     def test_the_root_class_reads_nothing_itself(self, folder):
-        with pytest.raises(InputError, match="PreTrainedModel is no model of its own; use AutoModel… or the class of a family"):
+        with pytest.raises(
+            InputError, match="PreTrainedModel is no model of its own; use AutoModel… or the class of a family"
+        ):
             enfold.PreTrainedModel.from_pretrained(folder)
 
 
