@@ -229,7 +229,9 @@ def run_all(arguments: argparse.Namespace, results: Path, this: str) -> None:
                     "commit": this,
                     **measured,
                 }
-                row |= {"command": " ".join(sys.argv), "versions": versions, "machine": machine()}
+                # A folder of this machine says nothing to a reader.
+                command = " ".join("FOLDER" if Path(word).is_absolute() else word for word in sys.argv)
+                row |= {"command": command, "versions": versions, "machine": machine()}
                 row["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 results.parent.mkdir(parents=True, exist_ok=True)
                 with results.open("a", encoding="utf-8") as file:
