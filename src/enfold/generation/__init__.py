@@ -1,0 +1,1 @@
+"""Token by token: greedy, sampling, beam search, stopping, streaming."""
