@@ -21,7 +21,7 @@ from enfold.generation.outputs import (
 )
 from enfold.generation.padded import Padded, decoder_starts, unpad, with_new_tokens
 from enfold.generation.results import Generated
-from enfold.generation.settings import Settings, resolve
+from enfold.generation.settings import Settings, own_config, resolve
 from enfold.models.outputs import ModelOutput
 
 __all__ = ["generate_compatible"]
@@ -98,10 +98,7 @@ def generate_compatible(
         raise InputError("token_type_ids other than zeros are not supported in generate")
     chosen = {name: value for name, value in options.items() if name in field_names()}
     config = (generation_config or GenerationConfig()).updated(**chosen)
-    own = getattr(model, "generation_config", None)
-    if own is None and hasattr(model, "config"):
-        own = GenerationConfig.from_model_config(model.config)
-    settings = resolve(config, own)
+    settings = resolve(config, own_config(model), warn=False)
     given = _given(inputs, input_ids, settings, model)
     infer = not model.is_encoder_decoder and settings.pad_token_id not in settings.eos_token_id
     read = unpad(given, attention_mask, pad=settings.pad_token_id if infer else None, what="attention_mask")
@@ -115,7 +112,7 @@ def generate_compatible(
     results = generate(
         model,
         start.rows,
-        _config_of_new_tokens(config, own, start.ids.shape[1]),
+        _in_new_tokens(config, settings, start.ids.shape[1]),
         encoder_ids=read.rows if model.is_encoder_decoder else None,
         seeds=seeds,
         decode=_decode(tokenizer, model) if settings.stop_strings else None,
@@ -168,25 +165,19 @@ def _pad(settings: Settings) -> int:
     return settings.eos_token_id[0] if settings.eos_token_id else 0
 
 
-def _config_of_new_tokens(config: GenerationConfig, own: GenerationConfig | None, width: int) -> GenerationConfig:
+def _in_new_tokens(config: GenerationConfig, settings: Settings, width: int) -> GenerationConfig:
     """The same, with lengths that count the width of the batch turned into numbers of new tokens."""
-    settings = resolve(config, own)
-    lengths: dict[str, int] = {}
+    lengths: dict[str, int | None] = {}
     if settings.max_length is not None:
         if settings.max_length <= width:
             raise InputError(
                 f"the prompts are {width} ids wide and max_length={settings.max_length} counts them too: "
                 "give max_new_tokens"
             )
-        lengths["max_new_tokens"] = settings.max_length - width
+        lengths |= {"max_length": None, "max_new_tokens": settings.max_length - width}
     if settings.min_new_tokens is None and settings.min_length:
-        lengths["min_new_tokens"] = max(0, settings.min_length - width)
-    merged = own.updated() if own is not None else GenerationConfig()
-    explicit = {name: getattr(config, name) for name in field_names() if getattr(config, name) is not None}
-    if lengths:
-        explicit.pop("max_length", None)
-        explicit.pop("min_length", None)
-    return merged.updated(**{**explicit, **lengths})
+        lengths |= {"min_length": None, "min_new_tokens": max(0, settings.min_length - width)}
+    return config.updated(**lengths)
 
 
 def _record(settings: Settings, prompts: int) -> ScoreRecord | None:

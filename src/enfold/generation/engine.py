@@ -20,7 +20,7 @@ from enfold.generation.results import Generated, Piece
 from enfold.generation.rows import Ending, Row
 from enfold.generation.rules import Rule, Rules
 from enfold.generation.sequences import Sequences
-from enfold.generation.settings import Settings, resolve
+from enfold.generation.settings import Settings, own_config, resolve
 from enfold.generation.speculative import AssistantProposals, LookupProposals, Proposals, write_speculatively
 from enfold.generation.structured import Constraint, Grammars
 
@@ -121,7 +121,7 @@ def stream(
         InputError: a prompt is empty, too long, or has an id outside the vocabulary; options contradict each other.
         MissingExtra: a constraint needs a library that is not installed.
     """
-    settings = resolve(config, getattr(model, "generation_config", None), vocabulary=model.vocabulary)
+    settings = resolve(config, own_config(model), vocabulary=model.vocabulary)
     sources = _sources(model, encoder_ids)
     begun = _prompts(model, prompts, settings, sources)
     limits, minimums = lengths_allowed(begun, settings, model.context_length)

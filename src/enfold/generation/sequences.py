@@ -38,7 +38,7 @@ class Sequences:
         lengths = [len(prompt) for prompt in prompts]
         buffer = torch.full((len(prompts), max(*limits, *lengths, 1)), vocabulary, dtype=torch.long)
         for row, prompt in enumerate(prompts):
-            buffer[row, : len(prompt)] = torch.tensor(prompt, dtype=torch.long)
+            buffer[row, : len(prompt)] = torch.tensor(prompt, dtype=torch.long).clamp(max=vocabulary)
         self.buffer = buffer.to(device)
         self._spare = torch.empty(0, dtype=torch.long, device=device)
         self.prompt_lengths = torch.tensor(lengths, device=device)

@@ -11,7 +11,7 @@ from enfold.errors import InputError
 from enfold.generation.config import DEFAULTS, GenerationConfig, field_names
 from enfold.generation.contradictions import contradictions, kinds_wrong, outside, refusals
 
-__all__ = ["Settings", "resolve"]
+__all__ = ["Settings", "own_config", "resolve"]
 
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
 _BEAMS = ("length_penalty", "early_stopping")
@@ -80,7 +80,11 @@ class Settings:
 
 
 def resolve(
-    config: GenerationConfig | None, own: GenerationConfig | None = None, *, vocabulary: int | None = None
+    config: GenerationConfig | None,
+    own: GenerationConfig | None = None,
+    *,
+    vocabulary: int | None = None,
+    warn: bool = True,
 ) -> Settings:
     """Fill in what is not set, and check everything at once.
 
@@ -91,6 +95,7 @@ def resolve(
         config: what the caller wants.
         own: what the model's folder says.
         vocabulary: the size of the model's vocabulary, to check ids against.
+        warn: whether to warn of options without effect.
 
     Raises:
         InputError: options are of the wrong kind, out of range, not supported, or contradict each other; all are named.
@@ -102,8 +107,17 @@ def resolve(
         faults = contradictions(values) + (outside(values, vocabulary) if vocabulary is not None else [])
     if faults:
         raise InputError("; ".join(faults))
-    _warn_of_unused(config, values)
+    if warn:
+        _warn_of_unused(config, values)
     return _settings(values)
+
+
+def own_config(model: Any) -> GenerationConfig | None:
+    """What a model's own folder says: its ``generation_config``, else the options that stand in its config."""
+    own = getattr(model, "generation_config", None)
+    if own is None and getattr(model, "config", None) is not None:
+        return GenerationConfig.from_model_config(model.config)
+    return own
 
 
 def _merged(config: GenerationConfig, own: GenerationConfig | None) -> dict[str, Any]:
