@@ -25,14 +25,42 @@ _TRUNCATION: dict[bool | str | None, str | None] = {
 }
 
 
+_PASSED_ON = (
+    "add_special_tokens",
+    "padding",
+    "truncation",
+    "max_length",
+    "stride",
+    "is_split_into_words",
+    "pad_to_multiple_of",
+    "padding_side",
+    "truncation_side",
+    "return_tensors",
+    "return_token_type_ids",
+    "return_attention_mask",
+    "return_overflowing_tokens",
+    "return_special_tokens_mask",
+    "return_offsets_mapping",
+    "return_length",
+    "split_special_tokens",
+    "verbose",
+)
+"""Arguments of the call that targets are encoded with as well."""
+
+
 class CompatibleTokenizer(Vocabulary):
     """A tokenizer with the call of `transformers`' tokenizers; padding and truncation are arguments, never state."""
 
+    target: Any  # the tokenizer of the output side
+
     def __call__(
         self,
-        text: Any,
+        text: Any = None,
         text_pair: Any = None,
         *,
+        text_target: Any = None,
+        text_pair_target: Any = None,
+        max_target_length: int | None = None,
         add_special_tokens: bool = True,
         padding: bool | str = False,
         truncation: bool | str | None = None,
@@ -57,6 +85,10 @@ class CompatibleTokenizer(Vocabulary):
         Args:
             text: a text, a list of texts, or a list of pairs; with ``is_split_into_words`` a list of words, or of such.
             text_pair: the second text, or as many as there are texts.
+            text_target: the text, or texts, of the output side; its ids become ``labels``, or the result where there is
+                no ``text``.
+            text_pair_target: the second text of that side.
+            max_target_length: tokens of a row of that side; ``max_length`` unless given.
             add_special_tokens: whether special tokens are put around the texts.
             padding: ``True`` or ``"longest"``, ``"max_length"``, or ``False``.
             truncation: ``True`` or ``"longest_first"``, ``"only_first"``, ``"only_second"``, or ``False``. What was cut
@@ -81,6 +113,9 @@ class CompatibleTokenizer(Vocabulary):
         Raises:
             InputError: something is not a text (the message says which), or the arguments contradict each other.
         """
+        if text_target is not None:
+            given = {name: value for name, value in locals().items() if name in _PASSED_ON}
+            return self._with_target(text, text_pair, text_target, text_pair_target, max_target_length, given)
         texts, pairs, batched = read_inputs(text, text_pair, is_split_into_words)
         truncating = self._truncation(
             truncation, padding, max_length, stride, truncation_side, return_overflowing_tokens
@@ -126,6 +161,24 @@ class CompatibleTokenizer(Vocabulary):
         elif not batched and return_tensors is None:
             data = {name: column[0] if isinstance(column[0], list) else column for name, column in data.items()}
         return BatchEncoding(data, encodings, return_tensors, cut=[cut[index] for index in samples])
+
+    def _with_target(
+        self,
+        text: Any,
+        text_pair: Any,
+        text_target: Any,
+        text_pair_target: Any,
+        max_target_length: int | None,
+        given: dict[str, Any],
+    ) -> BatchEncoding:
+        """Texts and, as labels, their targets; the targets alone where there are no texts."""
+        length = given["max_length"] if max_target_length is None else max_target_length
+        target = self.target(text_target, text_pair_target, **{**given, "max_length": length})
+        if text is None:
+            return target
+        encoded = self(text, text_pair, **given)
+        encoded["labels"] = target["input_ids"]
+        return encoded
 
     def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
         """The ids alone; takes the arguments of the call."""

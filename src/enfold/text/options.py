@@ -34,6 +34,10 @@ class TokenizerOptions:
     split_special_tokens: bool = False
     """Whether the compatible call reads a special token written in a text as plain text."""
     model_input_names: tuple[str, ...] = ("input_ids", "token_type_ids", "attention_mask")
+    src_lang: str | None = None
+    """The language of texts, for tokenizers that mark it; unset, the one its kind takes."""
+    tgt_lang: str | None = None
+    """The language of targets."""
     name_or_path: str = ""
     tokenizer_class: str = "PreTrainedTokenizerFast"
     """The class by which `transformers` opens what `save_pretrained` writes."""

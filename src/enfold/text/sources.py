@@ -1,241 +1,251 @@
 """From the files of a model folder to an engine and its options.
 
-Read are ``tokenizer.json`` or, where there is none, ``vocab.txt`` (WordPiece, split as BERT does), and beside them
-``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``.
+Read is ``tokenizer.json`` or, where there is none, or where the kind needs more than such a file can hold, the files of
+the kind; and beside them ``tokenizer_config.json``, ``special_tokens_map.json``, ``added_tokens.json`` and
+``chat_template.jinja``. What kind it is says ``tokenizer_class`` in ``tokenizer_config.json``, then the same in
+``config.json``, then the model type, then the files that are there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import tokenizers
-from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken
 
 from enfold.errors import CheckpointError, InputError, near
 from enfold.files import read_json
+from enfold.text import tokenizer_json
+from enfold.text.engine import Engine
+from enfold.text.kinds import KINDS, LOOKED_FOR, Kind, kind_of_class, kind_of_files, kind_of_model
+from enfold.text.kinds.assembly import added_token, around, assemble, placed
 from enfold.text.options import SPECIAL_NAMES, TokenizerOptions
+from enfold.text.tokenizer_json import finished
 
-__all__ = ["bert_rules", "finished", "from_vocabulary", "read", "read_vocabulary"]
+__all__ = ["finished", "read", "reassigned"]
 
-_BERT_TOKENS = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
-_BERT_RULES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
 _OLDER_NAMES = ("max_len", "additional_special_tokens")
-_LOOKED_FOR = "tokenizer.json, vocab.txt"
 _OF_THE_FILES = {
     "vocab_file",
+    "merges_file",
     "tokenizer_file",
     "special_tokens_map_file",
+    "source_spm",
+    "target_spm",
+    "vocab",
+    "target_vocab_file",
+    "spm_file",
+    "sp_model_kwargs",
     "name_or_path",
     "added_tokens_decoder",
     "backend",
 }
-_IGNORED = {"is_local", "local_files_only", "files_loaded", "use_fast", "max_len"}
+_IGNORED = {"is_local", "local_files_only", "files_loaded", "use_fast", "max_len", "additional_special_tokens"}
+_ALSO_NAMED = ("mask_token_sent",)
 
 
-def read(path: Path, overrides: Mapping[str, Any]) -> tuple[tokenizers.Tokenizer, TokenizerOptions]:
-    """Read a tokenizer from a model folder, or from one ``tokenizer.json`` or ``vocab.txt``.
+def read(path: Path, overrides: Mapping[str, Any], kind: Kind | None = None) -> tuple[Engine, TokenizerOptions]:
+    """Read a tokenizer from a model folder, or from one file: ``tokenizer.json``, ``vocab.txt``, ``*.model``.
 
     Args:
         path: the folder or file.
         overrides: what takes the place of the folder's own settings: any option of `TokenizerOptions`, special tokens
-            (``pad_token``), and for BERT's splitting ``do_lower_case``, ``strip_accents``, ``tokenize_chinese_chars``.
+            (``pad_token``), and the settings of the kind, such as ``do_lower_case``.
+        kind: the kind, where the caller knows; it outranks what the files say.
 
     Raises:
         CheckpointError: a file is missing or damaged.
         InputError: an override that is not known.
     """
-    _check_overrides(overrides)
     folder = path.parent if path.is_file() else path
-    file = (
-        path
-        if path.is_file()
-        else next((path / name for name in _LOOKED_FOR.split(", ") if (path / name).is_file()), None)
-    )
-    if file is None:
-        there = ", ".join(sorted(item.name for item in folder.iterdir())[:20]) if folder.is_dir() else "nothing"
-        raise CheckpointError(f"no tokenizer in {folder}: looked for {_LOOKED_FOR}; it has: {there or 'nothing'}")
     config = _object(folder / "tokenizer_config.json")
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        config["chat_template"] = template.read_text(encoding="utf-8")
+    kind, files, whole = _found(path, folder, config, kind)
+    _check_overrides(overrides, kind)
     special = {**_object(folder / "special_tokens_map.json"), **config}
-    rules = {name: overrides.get(name, config.get(name)) for name in _BERT_RULES if name in overrides or name in config}
-
-    if file.suffix == ".json":
-        engine = _from_json(file, rules)
+    other = {key: value for key, value in config.items() if _is_foreign(key)}
+    if kind is not None and files is not None:
+        settings = {key: value for key, value in {**special, **overrides}.items() if key != "tokenizer_class"}
+        if "max_len" in settings:
+            settings.setdefault("model_max_length", settings["max_len"])
+        added = _added(folder, config)
+        engine, options = assemble(kind, files, settings, added=added, where=str(folder))
     else:
-        engine = wordpiece(read_vocabulary(file), rules)
-    _add_missing(engine, folder, config)
-    vocabulary = engine.get_vocab(with_added_tokens=True)
-    roles = {name: _text(special.get(name), _default_token(engine, vocabulary, name)) for name in SPECIAL_NAMES}
+        assert whole is not None
+        engine, options = _whole(whole, folder, config, special, overrides, kind)
+    return engine, replace(options, other={**other, **options.other}).changed(name_or_path=str(path))
+
+
+def _found(
+    path: Path, folder: Path, config: Mapping[str, Any], kind: Kind | None
+) -> tuple[Kind | None, dict[str, Path] | None, Path | None]:
+    """The kind, and either its own files or the ``tokenizer.json`` to read."""
+    if kind is None:
+        kind = _named(folder, config)
+    whole: Path | None = folder / "tokenizer.json"
+    if path.is_file():
+        if path.suffix == ".json" and path.name != "vocab.json":
+            return kind, None, path
+        if path.name != "vocab.json":
+            return _of_one_file(path, kind)
+        whole = None
+    elif not whole.is_file():  # type: ignore[union-attr]
+        whole = None
+    own = kind.files_in(folder) if kind is not None else None
+    if kind is not None and own is not None and (kind.outside or whole is None):
+        return kind, own, None
+    if whole is not None:
+        return kind, None, whole
+    there = ", ".join(sorted(item.name for item in folder.iterdir())[:20]) if folder.is_dir() else "nothing"
+    if kind is not None:
+        raise CheckpointError(
+            f"no tokenizer in {folder}: a {kind.name} needs tokenizer.json, or {kind.looked_for}; it has: "
+            f"{there or 'nothing'}"
+        )
+    kind = kind_of_files(folder)
+    if kind is None:
+        raise CheckpointError(f"no tokenizer in {folder}: looked for {LOOKED_FOR}; it has: {there or 'nothing'}")
+    return kind, kind.files_in(folder), None
+
+
+def _named(folder: Path, config: Mapping[str, Any]) -> Kind | None:
+    """The kind that the configuration names, or that the model type has where its files are there."""
+    model = _object(folder / "config.json") if not config.get("tokenizer_class") else {}
+    named = config.get("tokenizer_class") or model.get("tokenizer_class")
+    if named:
+        return kind_of_class(str(named))
+    kind = kind_of_model(model.get("model_type"))
+    if kind is None or kind.files_in(folder) is not None or (folder / "tokenizer.json").is_file():
+        return kind
+    return kind_of_files(folder) or kind  # a body with the vocabulary of another family
+
+
+def _of_one_file(path: Path, kind: Kind | None) -> tuple[Kind, dict[str, Path], None]:
+    if kind is None:
+        single = [known for known in KINDS.values() if len(known.files) == 1]
+        kind = KINDS["BertTokenizer"] if path.suffix == ".txt" else None
+        kind = kind or next((known for known in single if path.name in known.files[0].names), None)
+        if kind is None:
+            raise CheckpointError(
+                f"nothing says what kind of tokenizer {path} is: open it with its class "
+                f"(T5Tokenizer.from_pretrained(…)), or put it into a folder under one of the names {LOOKED_FOR}"
+            )
+    if len(kind.files) != 1:
+        raise CheckpointError(f"a {kind.name} needs {kind.looked_for}; {path} is only one file: open the folder")
+    return kind, {kind.files[0].argument: path}, None
+
+
+def _whole(
+    file: Path,
+    folder: Path,
+    config: Mapping[str, Any],
+    special: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    kind: Kind | None,
+) -> tuple[Engine, TokenizerOptions]:
+    """From a ``tokenizer.json``: the engine as it is; its settings change only where the caller asks for it."""
+    raw = tokenizer_json.read(file)
+    _add_missing(raw, folder, config)
     settings: dict[str, Any] = {
         name: config[name]
         for name in TokenizerOptions.__dataclass_fields__
-        if name not in ("special", "other") and config.get(name) is not None
+        if name not in ("special", "other", "tokenizer_class") and config.get(name) is not None
     }
     extra = settings.pop("extra_special_tokens", None) or special.get("additional_special_tokens") or ()
     if isinstance(extra, Mapping):  # named extra tokens, as multimodal models have
         extra = tuple(extra.values())
     options = TokenizerOptions(
-        special={name: token for name, token in roles.items() if token is not None},
-        tokenizer_class=_class_name(engine),
-        other={key: value for key, value in config.items() if _is_foreign(key)},
-    ).changed(**{**settings, "extra_special_tokens": extra, "name_or_path": str(path)})
-    options = options.changed(**{name: value for name, value in overrides.items() if name not in _BERT_RULES})
-    _check_vocabulary(engine, options, str(file))
-    return finished(engine, options), options
+        special=tokenizer_json.roles(raw, special, kind),
+        tokenizer_class=tokenizer_json.class_name(raw, kind),
+    ).changed(**{**settings, "extra_special_tokens": extra})
+    if kind is not None and "padding_side" not in config:
+        options = options.changed(padding_side=kind.padding_side)
+    if kind is not None and "model_input_names" not in config:
+        options = options.changed(model_input_names=kind.model_input_names)
+    known = TokenizerOptions.names()
+    options = options.changed(
+        **{name: value for name, value in overrides.items() if name in known or name in _OLDER_NAMES}
+    )
+    tokenizer_json.check_vocabulary(raw, options, str(file))
+    rules = {name: config[name] for name in tokenizer_json.RULES[:3] if name in config}
+    rules |= {name: value for name, value in overrides.items() if name in tokenizer_json.RULES}
+    raw = tokenizer_json.ruled(finished(raw, options), rules, options.special)
+    options = replace(options, other={**options.other, **_changed_rules(kind, config, overrides)})
+    engine = Engine(raw)
+    if kind is not None and kind.languages is not None:
+        options = options.changed(src_lang=options.src_lang or kind.languages.default)
+        if raw.token_to_id(kind.languages.token(str(options.src_lang))) is not None or "src_lang" in overrides:
+            engine = placed(engine, kind, options)
+    return engine, options
 
 
-def from_vocabulary(
-    vocabulary: Mapping[str, int], rules: Mapping[str, Any], overrides: Mapping[str, Any]
-) -> tuple[tokenizers.Tokenizer, TokenizerOptions]:
-    """A WordPiece tokenizer with BERT's splitting, from tokens and their ids.
-
-    Raises:
-        CheckpointError: a special token that every input needs is not in the vocabulary.
-    """
-    options = TokenizerOptions(
-        special={role: token for role, token in _BERT_TOKENS.items() if role != "mask_token" or token in vocabulary},
-        tokenizer_class="BertTokenizer",
-    ).changed(**overrides)
-    engine = wordpiece(vocabulary, rules)
-    _check_vocabulary(engine, options, "the tokenizer")
-    return finished(engine, options), options
-
-
-def wordpiece(vocabulary: Mapping[str, int], rules: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """WordPiece as BERT uses it: clean, split off Chinese characters, lower-case, split at blanks and punctuation.
-
-    Devlin et al., 2019, "BERT: Pre-training of Deep Bidirectional Transformers", and its BasicTokenizer: words of more
-    than 100 characters are unknown; accents go when ``strip_accents`` says so or, unset, when words are lower-cased.
-    """
-    engine = tokenizers.Tokenizer(models.WordPiece(dict(vocabulary), unk_token="[UNK]", max_input_chars_per_word=100))
-    engine.normalizer = _bert_normalizer({"clean_text": True, "lowercase": True}, rules)
-    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    engine.decoder = decoders.WordPiece(prefix="##")
-    return engine
-
-
-def finished(engine: tokenizers.Tokenizer, options: TokenizerOptions) -> tokenizers.Tokenizer:
-    """Make the engine know the special tokens of the options, adding those it lacks, and put them around texts.
-
-    A WordPiece engine without a template of its own, or with BERT's for other tokens, gets BERT's: ``[CLS] A [SEP]``
-    and ``[CLS] A [SEP] B [SEP]``.
-    """
-    engine.no_padding()
-    engine.no_truncation()
-    marked = {token.content for token in engine.get_added_tokens_decoder().values() if token.special}
-    unmarked = [token for token in options.all_special_tokens if token not in marked]
-    engine.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in unmarked])
-    cls, sep = options.special.get("cls_token"), options.special.get("sep_token")
-    if not isinstance(engine.model, models.WordPiece) or not cls or not sep:
-        return engine
-    engine.model.unk_token = options.special.get("unk_token", engine.model.unk_token)
-    around = engine.encode("", "").tokens
-    if engine.post_processor is None or (len(around) == 3 and around != [cls, sep, sep]):
-        engine.post_processor = processors.TemplateProcessing(
-            single=[f"{cls}:0", "$A:0", f"{sep}:0"],
-            pair=[f"{cls}:0", "$A:0", f"{sep}:0", "$B:1", f"{sep}:1"],
-            special_tokens=[(token, engine.token_to_id(token)) for token in dict.fromkeys((cls, sep))],
-        )
-    return engine
-
-
-def _check_vocabulary(engine: tokenizers.Tokenizer, options: TokenizerOptions, source: str) -> None:
-    """Every input needs these tokens; one that the vocabulary lacks would get an id that the model does not know."""
-    if not isinstance(engine.model, models.WordPiece):
-        return
-    needed = [options.special.get(role) for role in ("unk_token", "cls_token", "sep_token", "pad_token")]
-    missing = [token for token in needed if token is not None and engine.token_to_id(token) is None]
-    if missing:
-        raise CheckpointError(
-            f"the vocabulary of {source} lacks {', '.join(missing)}; name its own in tokenizer_config.json or as "
-            "arguments (cls_token=…)"
-        )
-
-
-def bert_rules(engine: tokenizers.Tokenizer) -> dict[str, Any]:
-    """How BERT's splitting is set in an engine, as ``tokenizer_config.json`` names it; empty for another kind."""
-    if not isinstance(engine.normalizer, normalizers.BertNormalizer):
+def _changed_rules(kind: Kind | None, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the kind as they are written back, so that its class opens the file alike."""
+    if kind is None:
         return {}
-    normalizer = engine.normalizer
     return {
-        "do_lower_case": normalizer.lowercase,
-        "strip_accents": normalizer.strip_accents,
-        "tokenize_chinese_chars": normalizer.handle_chinese_chars,
+        name: overrides.get(name, config.get(name))
+        for name in kind.rules
+        if (name in config or name in overrides) and name not in tokenizer_json.RULES[:3]
     }
 
 
-def _from_json(file: Path, rules: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    try:
-        engine = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{file} is damaged: invalid UTF-8 at byte {error.start}") from error
-    except Exception as error:  # the engine raises plain Exception
-        raise CheckpointError(
-            f"{file} is damaged or of a newer format than tokenizers {tokenizers.__version__}: {error}"
-        ) from error
-    current = engine.normalizer
-    if rules and isinstance(current, normalizers.BertNormalizer):
-        engine.normalizer = _bert_normalizer({"clean_text": current.clean_text, **_normalizer_state(current)}, rules)
-    return engine
-
-
-def _normalizer_state(normalizer: Any) -> dict[str, Any]:
-    return {
-        "lowercase": normalizer.lowercase,
-        "strip_accents": normalizer.strip_accents,
-        "handle_chinese_chars": normalizer.handle_chinese_chars,
-    }
-
-
-def _bert_normalizer(state: dict[str, Any], rules: Mapping[str, Any]) -> normalizers.Normalizer:
-    names = {
-        "do_lower_case": "lowercase",
-        "strip_accents": "strip_accents",
-        "tokenize_chinese_chars": "handle_chinese_chars",
-    }
-    return normalizers.BertNormalizer(**{**state, **{names[name]: value for name, value in rules.items()}})
-
-
-def read_vocabulary(file: Path) -> dict[str, int]:
-    """One token a line, its id the number of the line; where a token comes twice, the last line counts.
+def reassigned(engine: Engine, before: TokenizerOptions, after: TokenizerOptions) -> Engine:
+    """The engine after special tokens got other roles, or texts another language.
 
     Raises:
-        CheckpointError: the file is missing or damaged.
+        InputError: a language that the tokenizer does not have.
     """
-    try:
-        with file.open(encoding="utf-8") as lines:
-            return {line.rstrip("\n"): number for number, line in enumerate(lines)}
-    except FileNotFoundError as error:
-        raise CheckpointError(f"no vocabulary at {file}") from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{file} is damaged: invalid UTF-8 at byte {error.start}") from error
+    kind = kind_of_class(after.tokenizer_class)
+    known = {token.content for token in engine.added.values() if token.special}
+    new = [
+        AddedToken(token, special=True, normalized=False) for token in after.all_special_tokens if token not in known
+    ]
+    extended = engine.extended(new) if new else engine
+    if kind is None or kind.name == "BertTokenizer":
+        return Engine(finished(extended.copy(), after), extended.steps, extended.target)
+    current = engine.raw.post_processor
+    usual = around(engine, kind, before)
+    if kind.languages is not None and before.src_lang != after.src_lang:
+        return placed(extended, kind, after)
+    if current is None or usual is None or current.__getstate__() != usual.__getstate__():
+        return extended  # a template of its own, from a tokenizer.json: it stays
+    return placed(extended, kind, after)
 
 
-def _check_overrides(overrides: Mapping[str, Any]) -> None:
-    known = sorted([*TokenizerOptions.names(), *_BERT_RULES])
+def _check_overrides(overrides: Mapping[str, Any], kind: Kind | None) -> None:
+    rules = (*kind.rules, *tokenizer_json.RULES[3:]) if kind is not None else tokenizer_json.RULES
+    known = sorted({*TokenizerOptions.names(), *rules})
     for name in overrides:
         if name not in (*known, *_OLDER_NAMES):
             raise InputError(f"from_pretrained takes no {name!r}; it takes: {', '.join(known)}{near(name, known)}")
 
 
-def _add_missing(engine: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any]) -> None:
-    """Tokens added to a vocabulary after it was made, where only the old files tell of them."""
-    wanted: dict[int, AddedToken] = {
-        number: AddedToken(token, normalized=True) for token, number in _object(folder / "added_tokens.json").items()
+def _added(folder: Path, config: Mapping[str, Any]) -> dict[int, AddedToken]:
+    """Tokens added to a vocabulary after it was made, by id, as the older files tell of them."""
+    special = {**_object(folder / "special_tokens_map.json"), **config}
+    named = {tokenizer_json.text_of(special[role]) for role in SPECIAL_NAMES if special.get(role) is not None}
+    extra = special.get("extra_special_tokens") or special.get("additional_special_tokens") or ()
+    named |= {tokenizer_json.text_of(token) for token in (extra.values() if isinstance(extra, Mapping) else extra)}
+    found = {
+        number: AddedToken(token, normalized=token not in named, special=token in named)
+        for token, number in _object(folder / "added_tokens.json").items()
     }
     for number, token in config.get("added_tokens_decoder", {}).items():
-        wanted[int(number)] = AddedToken(**{key: value for key, value in token.items() if key != "__type"})
-    for number, token in sorted(wanted.items()):
+        found[int(number)] = added_token(token)
+    return found
+
+
+def _add_missing(engine: Any, folder: Path, config: Mapping[str, Any]) -> None:
+    """Added tokens that a ``tokenizer.json`` lacks."""
+    for number, token in sorted(_added(folder, config).items()):
         if engine.token_to_id(token.content) is None:
-            (engine.add_special_tokens if token.special else engine.add_tokens)([token])
+            engine.add_tokens([token])
             if engine.token_to_id(token.content) != number:
                 raise CheckpointError(
                     f"the added token {token.content!r} of {folder} should have the id {number}; after the vocabulary "
@@ -243,29 +253,9 @@ def _add_missing(engine: tokenizers.Tokenizer, folder: Path, config: Mapping[str
                 )
 
 
-def _default_token(engine: tokenizers.Tokenizer, vocabulary: Mapping[str, int], name: str) -> str | None:
-    token = _BERT_TOKENS.get(name)
-    if not isinstance(engine.model, models.WordPiece) or token is None:
-        return None
-    return token if name != "mask_token" or token in vocabulary else None
-
-
-def _class_name(engine: tokenizers.Tokenizer) -> str:
-    splits_as_bert = isinstance(engine.pre_tokenizer, pre_tokenizers.BertPreTokenizer) and bert_rules(engine)
-    return (
-        "BertTokenizer" if isinstance(engine.model, models.WordPiece) and splits_as_bert else "PreTrainedTokenizerFast"
-    )
-
-
 def _is_foreign(key: str) -> bool:
     known = set(TokenizerOptions.__dataclass_fields__) | set(SPECIAL_NAMES) | _OF_THE_FILES | _IGNORED
-    return key not in known and key not in _BERT_RULES and key != "additional_special_tokens"
-
-
-def _text(token: Any, default: str | None) -> str | None:
-    if token is None:
-        return default
-    return token["content"] if isinstance(token, Mapping) else str(token)
+    return key not in known and key not in tokenizer_json.RULES[:3]
 
 
 def _object(file: Path) -> dict[str, Any]:

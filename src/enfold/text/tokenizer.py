@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import tokenizers
 from tokenizers import AddedToken
 
 from enfold.errors import InputError
 from enfold.files import atomic_file, fingerprint_of, write_json
-from enfold.text import sources
+from enfold.text import sources, tokenizer_json
 from enfold.text.compatible import CompatibleTokenizer
 from enfold.text.engine import Engine
 from enfold.text.inputs import check_texts
+from enfold.text.kinds import Kind
 from enfold.text.options import SPECIAL_NAMES, Side, TokenizerOptions
 from enfold.text.truncation import Strategy, Truncation
 from enfold.text.windows import to_value, windows_of
@@ -38,9 +39,12 @@ class Tokenizer(CompatibleTokenizer):
         options: special tokens, sides, the longest input.
     """
 
+    _kind: ClassVar[Kind | None] = None
+    """What the class opens; by itself, what the files say."""
+
     def __init__(self, engine: tokenizers.Tokenizer, options: TokenizerOptions | None = None) -> None:
         options = options or TokenizerOptions()
-        own = sources.finished(tokenizers.Tokenizer.from_str(engine.to_str()), options)
+        own = tokenizer_json.finished(tokenizers.Tokenizer.from_str(engine.to_str()), options)
         self._take(Engine(own), options)
 
     @classmethod
@@ -72,28 +76,34 @@ class Tokenizer(CompatibleTokenizer):
             from enfold.hub import TOKENIZER_FILES, locate
 
             path = locate(reference, revision=revision, only=TOKENIZER_FILES).path
-        engine, options = sources.read(path, overrides)
-        return cls._of(Engine(engine), options.changed(name_or_path=str(reference)))
+        engine, options = sources.read(path, overrides, cls._kind)
+        return cls._of(engine, options.changed(name_or_path=str(reference)))
 
     def save_pretrained(self, folder: str | Path) -> tuple[str, ...]:
         """Write ``tokenizer.json`` and ``tokenizer_config.json``, which `transformers` opens too.
+
+        A tokenizer that does part of its work outside the engine (Marian, M2M100, Flaubert, BlenderbotSmall) is written as
+        the files it came from, because a ``tokenizer.json`` could not hold it.
 
         Returns:
             the files that were written.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        with atomic_file(target / "tokenizer.json") as file:
-            file.write_text(self._engine.to_json(pretty=True), encoding="utf-8")
+        steps = self._engine.steps
+        files = {"tokenizer.json": self._engine.to_json(pretty=True).encode()} if steps is None else steps.files
+        for name, content in files.items():
+            with atomic_file(target / name) as file:
+                file.write_bytes(content)
         write_json(target / "tokenizer_config.json", self._config())
-        return str(target / "tokenizer_config.json"), str(target / "tokenizer.json")
+        return tuple(str(target / name) for name in ("tokenizer_config.json", *files))
 
     def _config(self) -> dict[str, Any]:
         options = self._options
         config: dict[str, Any] = {
             **options.other,
             **options.special,
-            **sources.bert_rules(self._engine.raw),
+            **tokenizer_json.bert_rules(self._engine.raw),
             "model_max_length": options.model_max_length,
             "padding_side": options.padding_side,
             "truncation_side": options.truncation_side,
@@ -101,6 +111,13 @@ class Tokenizer(CompatibleTokenizer):
             "model_input_names": list(options.model_input_names),
             "tokenizer_class": options.tokenizer_class,
         }
+        for name in ("src_lang", "tgt_lang"):
+            if getattr(options, name) is not None:
+                config[name] = getattr(options, name)
+        if self._engine.steps is not None:
+            config["added_tokens_decoder"] = {
+                str(number): _described(token) for number, token in self._engine.added.items()
+            }
         if options.extra_special_tokens:
             config["extra_special_tokens"] = list(options.extra_special_tokens)
         if options.split_special_tokens:
@@ -115,7 +132,7 @@ class Tokenizer(CompatibleTokenizer):
     def __reduce__(self) -> tuple[Any, ...]:
         options = {name: getattr(self._options, name) for name in TokenizerOptions.__dataclass_fields__}
         options.update(special=dict(self._options.special), other=dict(self._options.other))
-        return _restored, (type(self), self._engine.to_json(), options)
+        return _restored, (type(self), self._engine, options)
 
     def __repr__(self) -> str:
         limit = "unlimited" if self.model_max_length >= 1e15 else str(self.model_max_length)
@@ -204,7 +221,40 @@ class Tokenizer(CompatibleTokenizer):
             counts += self._engine.lengths(chunk, split_special_tokens=split_special_tokens)
         return counts
 
+    # --- conversations and new vocabularies ---------------------------------------------------------------------------
+
+    @property
+    def chat_template(self) -> Any:
+        """The chat template, or several by name, that the tokenizer came with; ``None`` when it has none."""
+        return self._options.other.get("chat_template")
+
+    def apply_chat_template(self, conversation: Any, *arguments: Any, **named: Any) -> Any:
+        """A conversation, or several, as the model reads it; see `enfold.text.chat.apply_chat_template`."""
+        from enfold.text.chat import apply_chat_template
+
+        return apply_chat_template(self, conversation, *arguments, **named)
+
+    def train_new_from_iterator(
+        self, text_iterator: Iterable[Any], vocab_size: int, *arguments: Any, **named: Any
+    ) -> Self:
+        """A tokenizer like this with a vocabulary of other texts; see `enfold.text.retraining`."""
+        from enfold.text.retraining import train_new_from_iterator
+
+        return train_new_from_iterator(self, text_iterator, vocab_size, *arguments, **named)  # type: ignore[return-value]
+
     # --- others like it -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def target(self) -> Self:
+        """The tokenizer of the output side of a translation model: of the other language, or the same for most models.
+
+        ``text_target=…`` of the call encodes with it.
+        """
+        if self._engine.target is not None:
+            return self._of(self._engine.target, self._options)
+        if self.src_lang is not None and self.tgt_lang not in (None, self.src_lang):
+            return self.with_options(src_lang=self.tgt_lang)
+        return self
 
     def with_options(self, **changes: Any) -> Self:
         """A tokenizer that differs in some options: ``padding_side``, ``model_max_length``, ``pad_token``, …
@@ -215,9 +265,11 @@ class Tokenizer(CompatibleTokenizer):
             InputError: there is no such option.
         """
         options = self._options.changed(**changes)
-        if options.special == self._options.special and set(options.all_special_tokens) <= set(self.all_special_tokens):
+        before = self._options
+        same = options.special == before.special and options.src_lang == before.src_lang
+        if same and set(options.all_special_tokens) <= set(self.all_special_tokens):
             return self._of(self._engine, options)
-        return self._of(Engine(sources.finished(self._engine.copy(), options)), options)
+        return self._of(sources.reassigned(self._engine, before, options), options)
 
     def with_tokens(self, tokens: str | Sequence[str | AddedToken], *, special: bool = False) -> Self:
         """A tokenizer whose vocabulary has further tokens at its end; those it has already keep their ids.
@@ -227,13 +279,14 @@ class Tokenizer(CompatibleTokenizer):
             special: whether decoding may skip them, and texts cannot forge them where special tokens are split.
         """
         wanted = [tokens] if isinstance(tokens, (str, AddedToken)) else list(tokens)
-        engine = self._engine.copy()
-        (engine.add_special_tokens if special else engine.add_tokens)(wanted)
+        if special:
+            wanted = [_special(token) for token in wanted]
+        engine = self._engine.extended(wanted)
         options = self._options
         if special:
             names = [token if isinstance(token, str) else token.content for token in wanted]
             options = options.changed(extra_special_tokens=dict.fromkeys([*options.extra_special_tokens, *names]))
-        return self._of(Engine(engine), options)
+        return self._of(engine, options)
 
     def add_tokens(self, new_tokens: str | Sequence[str | AddedToken], special_tokens: bool = False) -> Self:
         """`with_tokens` under the name older scripts know; it warns, because they expect this tokenizer to change."""
@@ -254,8 +307,20 @@ class Tokenizer(CompatibleTokenizer):
         return self.with_options(**special_tokens_dict)
 
 
-def _restored(cls: type[Tokenizer], engine: str, options: dict[str, Any]) -> Tokenizer:
-    return cls._of(Engine(tokenizers.Tokenizer.from_str(engine)), TokenizerOptions(**options))
+def _restored(cls: type[Tokenizer], engine: Engine, options: dict[str, Any]) -> Tokenizer:
+    return cls._of(engine, TokenizerOptions(**options))
+
+
+def _described(token: AddedToken) -> dict[str, Any]:
+    names = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
+    return {name: getattr(token, name) for name in names}
+
+
+def _special(token: str | AddedToken) -> AddedToken:
+    if isinstance(token, str):
+        return AddedToken(token, special=True, normalized=False)
+    state = {**token.__getstate__(), "special": True}
+    return AddedToken(state.pop("content"), **state)
 
 
 def _warn_of_mutation(name: str) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NoReturn
 
-from tokenizers import models
-
 from enfold.errors import InputError, near
 from enfold.text.engine import Engine
 from enfold.text.options import SPECIAL_NAMES, Side, TokenizerOptions
@@ -80,6 +78,16 @@ class Vocabulary:
         return self._options.split_special_tokens
 
     @property
+    def src_lang(self) -> str | None:
+        """The language that texts are marked with; `None` for tokenizers that mark none."""
+        return self._options.src_lang
+
+    @property
+    def tgt_lang(self) -> str | None:
+        """The language that targets are marked with."""
+        return self._options.tgt_lang
+
+    @property
     def model_input_names(self) -> list[str]:
         """What the model takes."""
         return list(self._options.model_input_names)
@@ -101,7 +109,7 @@ class Vocabulary:
         role = name.removesuffix("_id")
         if role in SPECIAL_NAMES:
             token = self._options.special.get(role)
-            return token if name == role or token is None else self._engine.raw.token_to_id(token)
+            return token if name == role or token is None else self._engine.id_of(token)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{near(name, dir(type(self)))}")
 
     @property
@@ -171,7 +179,7 @@ class Vocabulary:
     # --- tokens and ids -----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._engine.raw.get_vocab_size(with_added_tokens=True)
+        return self._engine.size(added=True)
 
     def __bool__(self) -> bool:
         return True
@@ -179,15 +187,28 @@ class Vocabulary:
     @property
     def vocab_size(self) -> int:
         """Tokens of the vocabulary, without those that were added later."""
-        return self._engine.raw.get_vocab_size(with_added_tokens=False)
+        return self._engine.size(added=False)
 
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
-        return self._engine.raw.get_vocab(with_added_tokens=True)
+        return self._engine.vocabulary
 
     @cached_property
     def _highest_id(self) -> int:
-        return max(self._vocabulary.values(), default=-1)
+        return max(self._engine.readable, default=-1)
+
+    @cached_property
+    def _holes(self) -> frozenset[int]:
+        """Ids below the highest that no token has."""
+        readable = self._engine.readable
+        if len(readable) > self._highest_id:
+            return frozenset()
+        return frozenset(range(self._highest_id + 1)) - frozenset(readable)
+
+    def _token(self, number: int) -> str:
+        token = self._engine.token_of(number)
+        assert token is not None  # ids are checked before
+        return token
 
     def get_vocab(self) -> dict[str, int]:
         """Token to id, added tokens included."""
@@ -200,7 +221,7 @@ class Vocabulary:
 
     def get_added_vocab(self) -> dict[str, int]:
         """Token to id of those the engine finds before it splits a text."""
-        return {token.content: number for number, token in sorted(self._engine.raw.get_added_tokens_decoder().items())}
+        return {token.content: number for number, token in self._engine.added.items()}
 
     def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> Any:
         """The id of a token, or of each; that of the unknown token for what is not in the vocabulary."""
@@ -218,15 +239,14 @@ class Vocabulary:
         numbers = _numbers(ids)
         if isinstance(numbers, int):
             self._check_ids([numbers])
-            return self._engine.raw.id_to_token(numbers)
+            return self._token(numbers)
         self._check_ids(numbers)
         skipped = set(self._special_ids) if skip_special_tokens else ()
-        return [self._engine.raw.id_to_token(number) for number in numbers if number not in skipped]
+        return [self._token(number) for number in numbers if number not in skipped]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Tokens joined as the engine's decoder joins them."""
-        decoder = self._engine.raw.decoder
-        return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
+        return self._engine.join(list(tokens))
 
     # --- text from ids ------------------------------------------------------------------------------------------------
 
@@ -267,18 +287,14 @@ class Vocabulary:
     def _decode_rows(self, rows: list[list[int]], skip_special_tokens: bool, clean: bool | None) -> list[str]:
         for index, row in enumerate(rows):
             self._check_ids(row, None if len(rows) == 1 else index)
-        texts = self._engine.raw.decode_batch(rows, skip_special_tokens=skip_special_tokens)
+        texts = self._engine.decode(rows, skip_special_tokens=skip_special_tokens)
         clean = self._options.clean_up_tokenization_spaces if clean is None else clean
         # Byte-pair tokens hold their blanks: removing some would change the text.
-        return (
-            [_cleaned(text) for text in texts]
-            if clean and not isinstance(self._engine.raw.model, models.BPE)
-            else texts
-        )
+        return [_cleaned(text) for text in texts] if clean and not self._engine.holds_blanks else texts
 
     def _check_ids(self, ids: Sequence[Any], row: int | None = None) -> None:
         try:
-            if not ids or (min(ids) >= 0 and max(ids) <= self._highest_id):
+            if not ids or (min(ids) >= 0 and max(ids) <= self._highest_id and self._holes.isdisjoint(ids)):
                 return
         except TypeError:
             pass
@@ -291,6 +307,8 @@ class Vocabulary:
                     f"id {number} at position {position}{where} is outside the vocabulary, whose ids are 0 to "
                     f"{self._highest_id}"
                 )
+            if number in self._holes:
+                raise InputError(f"id {number} at position {position}{where} belongs to no token of the vocabulary")
 
 
 def _numbers(values: Any) -> Any:

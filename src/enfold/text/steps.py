@@ -1,0 +1,135 @@
+"""What a few kinds of tokenizer do beside the engine, before it and after it.
+
+Some published tokenizers normalise a text, or name their tokens, as no part of the engine does: Marian maps pieces to
+ids through a file of its own, Flaubert splits words as Moses does. Their engines see a prepared text; what comes out is
+brought back to the original text, and to the ids of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import tokenizers
+
+from enfold.text.alignment import Aligned
+
+__all__ = ["Steps"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one tokenizer outside its engine. Immutable, and made of parts that can be pickled.
+
+    Args:
+        prepare: a text, without the added tokens in it, as the engine is to see it.
+        join: text from tokens.
+        names: id to token, all of them, as the vocabulary has them.
+        ids: the ids of the vocabulary for those ids of the engine that differ: what the engine can make of a text but
+            the vocabulary lacks is unknown.
+        written: id to token where texts are written with another vocabulary than they are read with.
+        base: how many tokens the vocabulary had before any were added.
+        inner: added tokens of the engine that only a prepared text can hold.
+        files: the files it was made from, by name; they are written when it is saved.
+    """
+
+    prepare: Callable[[str], Aligned]
+    join: Callable[[Sequence[str]], str]
+    names: Mapping[int, str] = field(repr=False)
+    ids: Mapping[int, int] = field(default_factory=dict, repr=False)
+    written: Mapping[int, str] | None = field(default=None, repr=False)
+    base: int = 0
+    inner: frozenset[str] = frozenset()
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Token to id."""
+        return {token: number for number, token in self.names.items()}
+
+    @cached_property
+    def _first_differing(self) -> int | None:
+        return min(self.ids, default=None)
+
+    def prepared(self, text: str, added: re.Pattern[str] | None) -> Aligned:
+        """A text as the engine is to see it: what lies between added tokens is prepared, they stay."""
+        if added is None:
+            return self.prepare(text)
+        parts: list[Aligned] = []
+        position = 0
+        for match in added.finditer(text):
+            start, end = match.span()
+            if start > position:
+                parts.append(self.prepare(text[position:start]).shifted(position))
+            parts.append(Aligned.of(text[start:end], start))
+            position = end
+        if position < len(text) or not parts:
+            parts.append(self.prepare(text[position:]).shifted(position))
+        return Aligned.joined(parts)
+
+    def added(self, engine: tokenizers.Tokenizer, *, special: bool) -> re.Pattern[str] | None:
+        """A pattern of the added tokens that are found in texts, the longest first; ``None`` when there are none."""
+        found = [
+            token.content
+            for token in engine.get_added_tokens_decoder().values()
+            if (special or not token.special) and token.content not in self.inner
+        ]
+        return (
+            re.compile("|".join(re.escape(token) for token in sorted(found, key=len, reverse=True))) if found else None
+        )
+
+    def extended(self, engine: tokenizers.Tokenizer, tokens: Iterable[str]) -> Steps:
+        """The steps after tokens were added to the engine: new ones get the ids that follow the highest."""
+        names, ids = dict(self.names), dict(self.ids)
+        known = set(names.values())
+        for token in tokens:
+            if token in known:
+                continue
+            number = max(names, default=-1) + 1
+            names[number] = token
+            known.add(token)
+            inside = engine.token_to_id(token)
+            if inside != number:
+                ids[inside] = number
+        return replace(self, names=names, ids=ids)
+
+    def to_public(self, encoding: tokenizers.Encoding) -> tokenizers.Encoding:
+        """An encoding with the ids of the vocabulary."""
+        first = self._first_differing
+        windows = (encoding, *encoding.overflowing)
+        if first is None or all(max(window.ids, default=-1) < first for window in windows):
+            return encoding
+        return _changed(encoding, self._with_ids)
+
+    def _with_ids(self, state: dict[str, Any]) -> None:
+        state["ids"] = [self.ids.get(number, number) for number in state["ids"]]
+        for window in state["overflowing"]:
+            self._with_ids(window)
+
+    @staticmethod
+    def to_original(encoding: tokenizers.Encoding, origin: Aligned | Sequence[Aligned]) -> tokenizers.Encoding:
+        """An encoding whose offsets index the text, or the words, that were prepared."""
+
+        def change(state: dict[str, Any]) -> None:
+            if isinstance(origin, Aligned):
+                state["offsets"] = [origin.span(*span) for span in state["offsets"]]
+            else:
+                state["offsets"] = [
+                    span if word is None else origin[word].span(*span)
+                    for span, word in zip(state["offsets"], encoding.word_ids, strict=True)
+                ]
+
+        return _changed(encoding, change)
+
+
+def _changed(encoding: tokenizers.Encoding, change: Callable[[dict[str, Any]], None]) -> tokenizers.Encoding:
+    """An encoding cannot be changed, but the bytes it is pickled as can."""
+    state = json.loads(encoding.__getstate__())
+    change(state)
+    changed = tokenizers.Encoding()
+    changed.__setstate__(json.dumps(state).encode())
+    return changed
