@@ -1,25 +1,20 @@
-"""``enfold predict``: labels for texts from the command line, from files and from standard input."""
+"""``enfold predict``: what a model says of texts from the command line, from files and from standard input."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from enfold.cli.loop import HERE, ProjectFolder
-from enfold.cli.printing import one_line
 from enfold.errors import DataError, InputError
 
-if TYPE_CHECKING:
-    from enfold.pipelines import TextClassificationPipeline
-    from enfold.values import ClassPrediction
-
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_TASK = "text-classification"
 
 
 def register(app: typer.Typer) -> None:
@@ -32,8 +27,34 @@ def predict(
         list[str],
         typer.Argument(help="Texts; or one file (CSV, TSV, JSONL, Parquet); or - for lines from standard input."),
     ],
+    task: Annotated[str, typer.Option(help="What to do with the texts, such as token-classification.")] = _TASK,
     model: Annotated[str | None, typer.Option(help="A model reference; by default the model in service.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of the file that holds the text.")] = None,
+    question: Annotated[str | None, typer.Option(help="What to ask of each text, for question-answering.")] = None,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A label, sentence, reply or document to choose from, once for each; or one file of them; for "
+            "semantic-search also the folder of an index."
+        ),
+    ] = None,
+    slot: Annotated[
+        list[str] | None,
+        typer.Option(help="A slot of dialogue-state-tracking as NAME=QUESTION, once for each; texts are the turns."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="How many answers, tokens or documents; else the task's own number.")
+    ] = None,
+    aggregation: Annotated[
+        str | None,
+        typer.Option(help="How tokens become entities: none, simple, first, average or max."),
+    ] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Judge every candidate by itself, for zero-shot-classification.")
+    ] = False,
+    no_answer: Annotated[
+        bool, typer.Option("--no-answer", help="Let question-answering find that there is no answer.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write: .csv, .jsonl, .parquet.")
     ] = None,
@@ -42,16 +63,32 @@ def predict(
     ] = False,
     project: ProjectFolder = HERE,
 ) -> None:
-    """Label texts. A file goes in and out as a stream, in order."""
+    """Ask a model about texts. A file goes in and out as a stream, in order."""
+    from enfold.cli.predict_tasks import TaskOptions, answers, line_of, row_of
+    from enfold.pipelines.tasks import task_named
+
+    name = task_named(task).name
+    options = TaskOptions(
+        question=question,
+        candidates=_candidates(candidate or []),
+        slots=tuple(slot or ()),
+        top_k=top_k,
+        aggregation=aggregation,
+        multi_label=multi_label,
+        no_answer=no_answer,
+        truncate=truncate,
+    )
+    settings = options.settings(name)
     source = _texts(texts, column, project)
-    rows = _predictions(_pipeline(model, project), source, truncate)
+    rows = answers(_pipeline(name, model, project, settings), name, source, options)
     if output is not None:
-        _write(rows, output)
+        _write((row_of(*row) for row in rows), output)
         _remember(output, project)
         return
     typed = texts != ["-"] and not (len(texts) == 1 and _is_table(texts[0]))
     for text, prediction in rows:
-        print(_line(text, prediction) if typed else json.dumps(_row(text, prediction), ensure_ascii=False), flush=True)
+        shown = line_of(text, prediction) if typed else json.dumps(row_of(text, prediction), ensure_ascii=False)
+        print(shown, flush=True)
 
 
 def _is_table(argument: str) -> bool:
@@ -73,6 +110,15 @@ def _texts(arguments: list[str], column: str | None, project: Path) -> Iterator[
     return iter(arguments)
 
 
+def _candidates(given: list[str]) -> tuple[str, ...]:
+    """The candidates as typed, or those of one file."""
+    if len(given) == 1 and _is_table(given[0]) and Path(given[0]).is_file():
+        from enfold.data import iter_texts
+
+        return tuple(text for batch in iter_texts(Path(given[0]), None) for text in batch)
+    return tuple(given)
+
+
 def _column(file: Path, column: str | None, project: Path) -> str | None:
     """The column asked for, else the project's if the file has it, else whichever looks like text."""
     from enfold.data import iter_tables
@@ -85,38 +131,25 @@ def _column(file: Path, column: str | None, project: Path) -> str | None:
     return column
 
 
-def _pipeline(model: str | None, project: Path) -> TextClassificationPipeline:
+def _pipeline(task: str, model: str | None, project: Path, settings: dict[str, Any]) -> Any:
     if model is not None:
         from enfold.pipelines import pipeline
 
-        return pipeline("text-classification", model)
+        return pipeline(task, model, **settings)
+    if task != _TASK:
+        raise InputError(f"--task {task} needs --model: the model in service is for {_TASK}")
     from enfold.project import Project
 
     return Project.open(project).pipeline()
 
 
-def _predictions(
-    pipeline: TextClassificationPipeline, texts: Iterable[str], truncate: bool
-) -> Iterator[tuple[str, ClassPrediction]]:
-    """Pair each prediction with its text; the pipeline reads some texts ahead."""
-    waiting: deque[str] = deque()
-
-    def passing() -> Iterator[str]:
-        for text in texts:
-            waiting.append(text)
-            yield text
-
-    for prediction in pipeline.stream(passing(), truncation=truncate):
-        yield waiting.popleft(), prediction
-
-
-def _write(rows: Iterable[tuple[str, ClassPrediction]], output: Path) -> None:
+def _write(rows: Iterable[dict[str, Any]], output: Path) -> None:
     from enfold.data import TableWriter
 
     count = 0
     with TableWriter(output) as writer:
-        for text, prediction in rows:
-            writer.write([_row(text, prediction)])
+        for row in rows:
+            writer.write([row])
             count += 1
     print(f"{count} predictions written to {output}", file=sys.stderr)
 
@@ -127,13 +160,3 @@ def _remember(output: Path, project: Path) -> None:
 
     if (project / FILE_NAME).is_file():
         Project.open(project).note_output(output)
-
-
-def _row(text: str, prediction: ClassPrediction) -> dict[str, Any]:
-    scores = {f"score_{label}": score for label, score in prediction.scores.items()}
-    fields = {"label": prediction.label, "score": prediction.score, **scores}
-    return {"text": text, **fields, "tokens": prediction.tokens, "windows": prediction.windows, "cut": prediction.cut}
-
-
-def _line(text: str, prediction: ClassPrediction) -> str:
-    return f"{prediction.label}  {prediction.score:.4f}  {one_line(text, 80)}"

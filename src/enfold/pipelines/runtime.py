@@ -1,7 +1,8 @@
-"""What runs the model behind a pipeline: token ids in, logits out.
+"""What runs the model behind a pipeline: token ids in, arrays out.
 
 A pipeline is NumPy before and after the model. The runtime in the middle is the one part that knows an
-engine; torch is imported by :class:`TorchRuntime` alone, when it first runs.
+engine; torch is imported by :class:`TorchRuntime` alone, when it first runs. What a task needs of a runtime is
+one small protocol; :class:`TorchRuntime` has them all, another engine those it can do.
 """
 
 from __future__ import annotations
@@ -17,16 +18,24 @@ from enfold.values import Encoding, LabelSet
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SequenceRuntime", "TorchRuntime"]
+    from enfold.text import Tokenizer
+
+__all__ = [
+    "ChoiceRuntime",
+    "HiddenRuntime",
+    "Runtime",
+    "SequenceRuntime",
+    "SpanRuntime",
+    "TokenRuntime",
+    "TorchRuntime",
+    "VocabularyRuntime",
+    "runtime_for",
+]
 
 
 @runtime_checkable
-class SequenceRuntime(Protocol):
-    """An engine that gives every sequence one row of logits."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Names of the columns of the logits."""
+class Runtime(Protocol):
+    """What every engine says of its model. All methods of a runtime may be called from several threads."""
 
     @property
     def revision(self) -> str:
@@ -36,35 +45,126 @@ class SequenceRuntime(Protocol):
     def max_length(self) -> int | None:
         """Longest sequence the model reads, special tokens included; ``None`` when it knows no bound."""
 
+
+@runtime_checkable
+class SequenceRuntime(Runtime, Protocol):
+    """An engine that gives every sequence one row of logits."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Names of the columns of the logits."""
+
     def logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
-        """Run one batch. Safe to call from several threads.
+        """Run one batch.
 
         Returns:
             float32, *shape* ``(len(encodings), labels)``.
         """
 
 
+@runtime_checkable
+class TokenRuntime(Runtime, Protocol):
+    """An engine that gives every token a row of logits."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Names of the columns of the logits."""
+
+    def token_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """Run one batch: of each encoding float32, *shape* ``(tokens, labels)``."""
+
+
+@runtime_checkable
+class SpanRuntime(Runtime, Protocol):
+    """An engine that scores every token as the start and as the end of an answer."""
+
+    def span_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """Run one batch: of each encoding float32, *shape* ``(tokens, 2)``."""
+
+
+@runtime_checkable
+class HiddenRuntime(Runtime, Protocol):
+    """An engine that gives every token its last hidden state."""
+
+    def hidden_states(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """Run one batch: of each encoding float32, *shape* ``(tokens, width)``."""
+
+
+@runtime_checkable
+class VocabularyRuntime(Runtime, Protocol):
+    """An engine that scores the vocabulary at chosen places."""
+
+    def vocabulary_logits(self, encodings: Sequence[Encoding], places: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Run one batch: of each encoding float32, *shape* ``(its places, vocabulary)``."""
+
+
+@runtime_checkable
+class ChoiceRuntime(Runtime, Protocol):
+    """An engine that gives every sequence one score, to be compared with others."""
+
+    def choice_logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
+        """Run one batch: float32, *shape* ``(len(encodings),)``."""
+
+
+def runtime_for(model: Any, protocol: type, tokenizer: Tokenizer, *, task: str, heads: Sequence[str] = ()) -> Any:
+    """The runtime a pipeline runs on: the one it was given, or torch with the model it was given.
+
+    Args:
+        model: a model of Enfold, or a runtime.
+        protocol: what the task needs, such as `TokenRuntime`.
+        tokenizer: says whether the model reads token types.
+        task: for the message.
+        heads: suffixes of the classes of models that fit, such as ``ForTokenClassification``; any where empty.
+
+    Raises:
+        InputError: the runtime or the model's head is of another kind.
+    """
+    if isinstance(model, protocol):
+        return model
+    if isinstance(model, Runtime):
+        needed = sorted(name for name in vars(protocol) if not name.startswith("_"))
+        raise InputError(f"{task} needs a runtime with {', '.join(needed)}; {type(model).__name__} lacks it")
+    head = getattr(model, "suffix", None)
+    if heads and head is not None and head not in heads:
+        raise InputError(
+            f"{task} needs a model with the head {' or '.join(heads)}; this one is a {type(model).__name__}: "
+            f"load it with AutoModel{heads[0]}"
+        )
+    return TorchRuntime(model, token_types="token_type_ids" in tokenizer.model_input_names)
+
+
 class TorchRuntime:
-    """A model of Enfold with a sequence-classification head, run on packed tokens without gradients.
+    """A model of Enfold, run on packed tokens without gradients.
 
     The model is used as it is, on the device and in the precision it has. Dropout never runs: a model in
     training mode is switched to evaluation for the call and back after it.
 
-    Raises:
-        InputError: the model's head does not choose one label of several.
+    Args:
+        model: with whatever head the task needs.
+        token_types: whether the model is told which text of a pair a token is of; a family without such a table
+            takes none.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, token_types: bool = True) -> None:
         self._model = model
+        self._token_types = token_types
         self._switching = threading.Lock()
         self._running = 0
         self._in_training: list[Any] = []
-        self._labels = _labels_of(model)
 
     @property
     def labels(self) -> LabelSet:
         """The model's labels; ``LABEL_0``, ``LABEL_1``, … where its configuration names none."""
-        return self._labels
+        labels: LabelSet | None = self._model.labels
+        if labels:
+            return labels
+        return LabelSet(tuple(f"LABEL_{number}" for number in range(int(self._model.config.num_labels))))
+
+    @property
+    def problem_type(self) -> str:
+        """What the outputs of a sequence classifier are, as `transformers` reads its configuration."""
+        known = getattr(self._model.config, "problem_type", None)
+        return known or ("regression" if int(self._model.config.num_labels) == 1 else "single_label_classification")
 
     @property
     def revision(self) -> str:
@@ -73,28 +173,101 @@ class TorchRuntime:
 
     @property
     def max_length(self) -> int | None:
-        """The number of positions the model has embeddings for."""
-        positions = getattr(self._model.config, "max_position_embeddings", None)
-        return int(positions) if positions else None
+        """What the model says its context is; else the number of positions it has embeddings for."""
+        if hasattr(self._model, "context_length"):
+            length = self._model.context_length
+        else:
+            length = getattr(self._model.config, "max_position_embeddings", None)
+        return int(length) if length and length > 0 else None
 
     def logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
-        """Run one batch of encodings, packed one after another.
+        """One row a sequence: float32, *shape* ``(len(encodings), labels)``."""
+        with self._inference():
+            return _array(self._model(**self._packed(encodings)).logits)
 
-        Returns:
-            float32, *shape* ``(len(encodings), labels)``.
+    def token_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """One row a token: of each encoding float32, *shape* ``(tokens, labels)``."""
+        with self._inference():
+            return _apart(_array(self._model(**self._packed(encodings)).logits), encodings)
+
+    def span_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """Start and end scores: of each encoding float32, *shape* ``(tokens, 2)``."""
+        import torch
+
+        with self._inference():
+            output = self._model(**self._packed(encodings))
+            return _apart(_array(torch.stack((output.start_logits, output.end_logits), dim=-1)), encodings)
+
+    def hidden_states(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+        """What the stack below the head makes of each token: of each encoding float32, *shape* ``(tokens, width)``."""
+        with self._inference():
+            output = self._model.base_model(**self._packed(encodings))
+            return _apart(_array(output.last_hidden_state), encodings)
+
+    def vocabulary_logits(self, encodings: Sequence[Encoding], places: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Scores of the vocabulary: of each encoding float32, *shape* ``(its places, vocabulary)``.
+
+        The head runs at these places alone: the vocabulary is most of what a masked language model computes.
         """
         import torch
 
+        starts = _starts(encodings)
+        flat = [start + place for start, of_one in zip(starts, places, strict=True) for place in of_one]
+        with self._inference():
+            index = torch.tensor(flat, dtype=torch.long, device=self._model.device)
+            score = getattr(self._model, "vocabulary_scores", None)
+            if score is not None:
+                scores = score(self._model.base_model(**self._packed(encodings)).last_hidden_state[index])
+            else:
+                scores = self._model(**self._packed(encodings)).logits[index]
+            found = _array(scores)
+        ends = [0]
+        for of_one in places:
+            ends.append(ends[-1] + len(of_one))
+        return [found[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+
+    def choice_logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
+        """One score a sequence: float32, *shape* ``(len(encodings),)``.
+
+        A multiple-choice head takes padded rows; each is scored by itself, so all of a batch go as one example.
+        """
+        import torch
+
+        longest = max(len(encoding) for encoding in encodings)
+        pad = getattr(self._model.config, "pad_token_id", None) or 0
+        shape = (1, len(encodings), longest)
+        ids = torch.full(shape, pad, dtype=torch.long)
+        mask, types = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+        for row, encoding in enumerate(encodings):
+            ids[0, row, : len(encoding)] = torch.tensor(encoding.ids)
+            types[0, row, : len(encoding)] = torch.tensor(encoding.type_ids)
+            mask[0, row, : len(encoding)] = 1
+        device = self._model.device
+        with self._inference():
+            output = self._model(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                token_type_ids=types.to(device) if self._token_types else None,
+            )
+            return _array(output.logits)[0]
+
+    def _packed(self, encodings: Sequence[Encoding]) -> dict[str, Any]:
         from enfold.layers.packing import pack
 
-        packed = pack(
-            [encoding.ids for encoding in encodings],
-            [encoding.type_ids for encoding in encodings],
-            device=self._model.device,
-        )
+        types = [encoding.type_ids for encoding in encodings] if self._token_types else None
+        packed = pack([encoding.ids for encoding in encodings], types, device=self._model.device)
+        return {
+            "input_ids": packed.input_ids,
+            "token_type_ids": packed.token_type_ids if self._token_types else None,
+            "layout": packed.layout,
+        }
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        import torch
+
         with self._evaluating(), torch.inference_mode():
-            output = self._model(input_ids=packed.input_ids, token_type_ids=packed.token_type_ids, layout=packed.layout)
-            return output.logits.float().cpu().numpy()
+            yield
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -115,14 +288,19 @@ class TorchRuntime:
                         module.training = True
 
 
-def _labels_of(model: Any) -> LabelSet:
-    config = model.config
-    problem = getattr(config, "problem_type", None)
-    count = int(config.num_labels)
-    if problem in ("regression", "multi_label_classification") or count < 2:
-        raise InputError(
-            f"text classification chooses one label of several; this model has num_labels={count} and "
-            f"problem_type={problem!r}: use a model trained with at least two labels, one of them right"
-        )
-    labels: LabelSet | None = model.labels
-    return labels if labels is not None else LabelSet(tuple(f"LABEL_{number}" for number in range(count)))
+def _array(values: Any) -> np.ndarray:
+    found: np.ndarray = values.float().cpu().numpy()
+    return found
+
+
+def _starts(encodings: Sequence[Encoding]) -> list[int]:
+    """Where each encoding begins among the packed tokens."""
+    starts = [0]
+    for encoding in encodings:
+        starts.append(starts[-1] + len(encoding))
+    return starts[:-1]
+
+
+def _apart(values: np.ndarray, encodings: Sequence[Encoding]) -> list[np.ndarray]:
+    """(tokens of all, …) as one (tokens, …) an encoding."""
+    return [values[start : start + len(one)] for start, one in zip(_starts(encodings), encodings, strict=True)]
