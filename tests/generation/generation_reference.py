@@ -164,3 +164,8 @@ def padded(prompts: Sequence[Sequence[int]], side: str = "left") -> dict[str, Te
         rows.append([*filler, *prompt] if side == "left" else [*prompt, *filler])
         masks.append([0] * len(filler) + real if side == "left" else real + [0] * len(filler))
     return {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(masks)}
+
+
+def as_reference_takes(name: str, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    """Padded on the side where transformers computes a row as if it were alone."""
+    return padded(prompts, "right" if name in ENCODER_DECODERS else "left")

@@ -58,7 +58,9 @@ def test_a_decoder_without_a_start():
 def test_lengths_that_cannot_be(model):
     with pytest.raises(InputError, match="prompt 0 has 5 tokens and max_length=5 counts them too: give max_new_tokens"):
         generate(model, [[7] * 5], GenerationConfig(max_length=5))
-    with pytest.raises(InputError, match="prompt 0 has 5 tokens and may have 2 new ones, but at least 4 were asked for"):
+    with pytest.raises(
+        InputError, match="prompt 0 has 5 tokens and may have 2 new ones, but at least 4 were asked for"
+    ):
         generate(model, [[7] * 5], GenerationConfig(max_length=7, min_new_tokens=4))
 
 
@@ -81,7 +83,12 @@ def test_unknown_and_unsupported_arguments_of_the_compatible_call(model):
         generate_compatible(model, ids, max_new_token=3)
     with pytest.raises(InputError, match="does not take 'atention_mask'; did you mean 'attention_mask'"):
         generate_compatible(model, ids, atention_mask=None)
-    for name, value in (("inputs_embeds", ids), ("past_key_values", 1), ("negative_prompt_ids", ids), ("custom_generate", "x")):
+    for name, value in (
+        ("inputs_embeds", ids),
+        ("past_key_values", 1),
+        ("negative_prompt_ids", ids),
+        ("custom_generate", "x"),
+    ):
         with pytest.raises(InputError, match=f"{name} is not supported"):
             generate_compatible(model, ids, **{name: value})
     with pytest.raises(InputError, match="synced_gpus=True is not supported"):
@@ -124,6 +131,4 @@ def test_a_streamer_takes_one_sequence(model):
 
 def test_logits_with_beams(model):
     with pytest.raises(InputError, match="output_logits is not supported with beams"):
-        generate_compatible(
-            model, torch.tensor([[7]]), num_beams=2, return_dict_in_generate=True, output_logits=True
-        )
+        generate_compatible(model, torch.tensor([[7]]), num_beams=2, return_dict_in_generate=True, output_logits=True)

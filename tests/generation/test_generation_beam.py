@@ -4,7 +4,16 @@ import itertools
 
 import pytest
 import torch
-from generation_reference import ALL, DECODERS, EOS, ReferenceModel, bart, gpt2, padded, random_prompts
+from generation_reference import (
+    ALL,
+    DECODERS,
+    EOS,
+    ReferenceModel,
+    as_reference_takes,
+    bart,
+    gpt2,
+    random_prompts,
+)
 
 from enfold.errors import InputError
 from enfold.generation import GenerationConfig, generate, generate_compatible
@@ -14,7 +23,7 @@ GRID = list(itertools.product([2, 4], [False, True, "never"], [0.0, 1.0, 2.0, -1
 
 def compare(name: str, seed: int = 0, **options) -> None:
     reference = ALL[name]()
-    batch = padded(random_prompts(4, seed=seed))
+    batch = as_reference_takes(name, random_prompts(4, seed=seed))
     wanted = reference.generate(**batch, return_dict_in_generate=True, output_scores=True, **options)
     found = generate_compatible(
         ReferenceModel(reference), **batch, return_dict_in_generate=True, output_scores=True, **options
@@ -112,7 +121,7 @@ def test_prompts_that_are_done_leave_the_batch():
 def test_a_stop_string_ends_a_beam(name):
     model = ReferenceModel(DECODERS[name]())
     decode = lambda ids: "".join(chr(ord("0") + number) for number in ids)  # noqa: E731
-    config = GenerationConfig(num_beams=2, max_new_tokens=8, eos_token_id=None)
+    config = GenerationConfig(num_beams=2, max_new_tokens=8, eos_token_id=[])
     first = generate(model, [[9, 10, 11]], config, decode=decode)[0][0]
     stop = first.text[2:4]
     one = generate(model, [[9, 10, 11]], config.updated(stop_strings=[stop], early_stopping=True), decode=decode)[0][0]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from generation_reference import ALL, ReferenceModel, bart, gpt2, padded, random_prompts
+from generation_reference import ALL, ReferenceModel, as_reference_takes, bart, gpt2, padded, random_prompts
 
 from enfold.errors import InputError
 from enfold.generation import GenerationConfig, generate_compatible
@@ -30,7 +30,7 @@ def test_sequences_are_the_prompts_as_given_and_the_new_tokens():
 
 @pytest.mark.parametrize("name", ALL)
 def test_several_sequences_of_a_prompt_lie_one_after_another(name):
-    batch = padded(random_prompts(2))
+    batch = as_reference_takes(name, random_prompts(2))
     options = {"num_beams": 3, "num_return_sequences": 2, "max_new_tokens": 5}
     wanted = ALL[name]().generate(**batch, **options)
     assert generate_compatible(ReferenceModel(ALL[name]()), **batch, **options).equal(wanted)
@@ -38,7 +38,7 @@ def test_several_sequences_of_a_prompt_lie_one_after_another(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_max_length_and_min_length_count_the_width_as_in_transformers(name):
-    reference, batch = ALL[name](), padded(random_prompts(4, seed=5))
+    reference, batch = ALL[name](), as_reference_takes(name, random_prompts(4, seed=5))
     for options in ({"max_length": 15}, {"max_length": 16, "min_length": 15, "eos_token_id": list(range(2, 40))}):
         wanted = reference.generate(**batch, **options)
         assert generate_compatible(ReferenceModel(reference), **batch, **options).equal(wanted)
@@ -165,13 +165,17 @@ def test_the_output_reads_as_in_transformers():
         assert type(found).__name__ == type(wanted).__name__
         assert found.keys() == keys
         assert found["sequences"].equal(wanted.sequences)
-    assert type(generate_compatible(ReferenceModel(bart()), **batch, **options)).__name__ == "GenerateEncoderDecoderOutput"
+    assert (
+        type(generate_compatible(ReferenceModel(bart()), **batch, **options)).__name__ == "GenerateEncoderDecoderOutput"
+    )
 
 
 def test_sampling_takes_seeds_or_torchs_generator():
     model, ids = ReferenceModel(gpt2()), torch.tensor([[7, 8], [9, 10]])
     options = {"do_sample": True, "temperature": 3.0, "max_new_tokens": 8}
-    assert generate_compatible(model, ids, seeds=[1, 2], **options).equal(generate_compatible(model, ids, seeds=[1, 2], **options))
+    assert generate_compatible(model, ids, seeds=[1, 2], **options).equal(
+        generate_compatible(model, ids, seeds=[1, 2], **options)
+    )
     torch.manual_seed(0)
     first = generate_compatible(model, ids, **options)
     torch.manual_seed(0)

@@ -24,7 +24,13 @@ def test_every_option_of_transformers_is_known():
 
 
 def test_a_file_survives_the_round_trip_with_keys_nobody_knows(tmp_path):
-    values = {"max_new_tokens": 30, "eos_token_id": [2, 7], "temperature": 0.6, "do_sample": True, "house_style": {"a": 1}}
+    values = {
+        "max_new_tokens": 30,
+        "eos_token_id": [2, 7],
+        "temperature": 0.6,
+        "do_sample": True,
+        "house_style": {"a": 1},
+    }
     (tmp_path / "generation_config.json").write_text(json.dumps(values))
     config = GenerationConfig.from_pretrained(tmp_path)
     config.save_pretrained(tmp_path / "again")
@@ -118,7 +124,9 @@ def test_several_greedy_sequences_contradict_each_other():
 
 
 def test_values_of_the_wrong_kind_are_all_named():
-    with pytest.raises(InputError, match="max_new_tokens='20' must be a whole number; temperature='hot' must be a number"):
+    with pytest.raises(
+        InputError, match="max_new_tokens='20' must be a whole number; temperature='hot' must be a number"
+    ):
         resolve(GenerationConfig(max_new_tokens="20", temperature="hot"))
 
 
@@ -135,11 +143,15 @@ def test_what_would_change_the_output_and_is_not_honoured_is_refused_by_name(nam
 
 
 def test_neutral_values_of_refused_options_are_accepted():
-    resolve(GenerationConfig(guidance_scale=1.0, penalty_alpha=0.0, num_beam_groups=1, token_healing=False, use_cache=False))
+    resolve(
+        GenerationConfig(guidance_scale=1.0, penalty_alpha=0.0, num_beam_groups=1, token_healing=False, use_cache=False)
+    )
 
 
 def test_options_without_effect_warn_where_the_caller_set_them_and_only_there():
-    with pytest.warns(UserWarning, match="temperature=0.5 needs do_sample=True, length_penalty=2.0 needs num_beams above 1"):
+    with pytest.warns(
+        UserWarning, match="temperature=0.5 needs do_sample=True, length_penalty=2.0 needs num_beams above 1"
+    ):
         resolve(GenerationConfig(temperature=0.5, length_penalty=2.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -155,5 +167,8 @@ def test_reading_options_does_not_import_torch():
     import subprocess
     import sys
 
-    code = "import sys; from enfold.generation import GenerationConfig, Generated, Detokeniser; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from enfold.generation import GenerationConfig, Generated, Detokeniser\n"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Every rule against the processor of transformers that it stands for: scores to 1e-4; rows of different lengths apart."""
+"""Every rule against the processor of transformers that it stands for, to 1e-4; and rows of different lengths."""
 
 import pytest
 import torch
@@ -79,7 +79,8 @@ def test_sampling_rules_keep_more_than_one_token_for_beams():
         truncation.cut_min_p(scores, 0.99, keep=3), theirs.MinPLogitsWarper(0.99, min_tokens_to_keep=3)(None, scores)
     )
     torch.testing.assert_close(
-        truncation.cut_typical(scores, 0.01, keep=3), theirs.TypicalLogitsWarper(0.01, min_tokens_to_keep=3)(None, scores)
+        truncation.cut_typical(scores, 0.01, keep=3),
+        theirs.TypicalLogitsWarper(0.01, min_tokens_to_keep=3)(None, scores),
     )
     torch.testing.assert_close(
         truncation.cut_epsilon(scores, 0.9, keep=3), theirs.EpsilonLogitsWarper(0.9, min_tokens_to_keep=3)(None, scores)
@@ -136,7 +137,9 @@ def test_a_row_gets_beside_longer_ones_what_it_gets_alone(name):
     rules = Rules(settings, vocabulary=VOCABULARY)
 
     def apply(rows):
-        made = Sequences([prompts[row] for row in rows], limits=[30] * len(rows), minimums=[0] * len(rows), vocabulary=60)
+        made = Sequences(
+            [prompts[row] for row in rows], limits=[30] * len(rows), minimums=[0] * len(rows), vocabulary=60
+        )
         return rules(scores_of()[rows], made)
 
     together = apply(list(range(ROWS)))

@@ -39,7 +39,12 @@ def test_ten_thousand_draws_follow_the_processed_distribution(options):
     (results,) = generate(ReferenceModel(gpt2()), [prompt], config, seeds=11)
     counts = torch.bincount(torch.tensor([one.ids[0] for one in results]), minlength=83)
     wanted = gpt2().generate(
-        torch.tensor([prompt]), do_sample=True, max_new_tokens=1, return_dict_in_generate=True, output_scores=True, **options
+        torch.tensor([prompt]),
+        do_sample=True,
+        max_new_tokens=1,
+        return_dict_in_generate=True,
+        output_scores=True,
+        **options,
     )
     assert is_plausible(counts, wanted.scores[0][0].softmax(-1))
 
@@ -91,7 +96,7 @@ def test_neighbours_and_their_number_do_not_matter():
 
 def test_how_long_it_may_go_on_does_not_change_the_beginning():
     model, prompts = ReferenceModel(gpt2()), random_prompts(2)
-    config = CONFIG.updated(eos_token_id=None)
+    config = CONFIG.updated(eos_token_id=[])
     short = ids_of(generate(model, prompts, config, seeds=5))
     long = ids_of(generate(model, prompts, config.updated(max_new_tokens=30), seeds=5))
     assert [row[0][:9] for row in long] == [row[0] for row in short]
@@ -101,7 +106,9 @@ def test_several_sequences_of_a_prompt_differ_and_the_first_is_the_one_alone():
     model, prompts = ReferenceModel(bart()), random_prompts(2)
     config = CONFIG.updated(num_return_sequences=3)
     rows = ids_of(generate(model, None, config, encoder_ids=prompts, seeds=[1, 2]))
-    assert [row[0] for row in rows] == [row[0] for row in ids_of(generate(model, None, CONFIG, encoder_ids=prompts, seeds=[1, 2]))]
+    assert [row[0] for row in rows] == [
+        row[0] for row in ids_of(generate(model, None, CONFIG, encoder_ids=prompts, seeds=[1, 2]))
+    ]
     for row in rows:
         assert len(set(row)) == 3
 

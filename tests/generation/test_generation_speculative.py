@@ -26,7 +26,9 @@ def test_greedy_output_is_the_same(name, options, which):
     batch = padded(random_prompts(3, seed=1))
     options = {"max_new_tokens": 11, **options}
     plain = generate_compatible(model, **batch, **options)
-    assert generate_compatible(model, **batch, assistant_model=assistant, num_assistant_tokens=4, **options).equal(plain)
+    assert generate_compatible(model, **batch, assistant_model=assistant, num_assistant_tokens=4, **options).equal(
+        plain
+    )
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -42,20 +44,24 @@ def test_a_good_assistant_saves_steps_of_the_model():
     begun = []
     begin = model.begin_decoding
     model.begin_decoding = lambda *a, **k: begun.append(begin(*a, **k)) or begun[-1]
-    config = GenerationConfig(max_new_tokens=13, eos_token_id=None, num_assistant_tokens=5, assistant_confidence_threshold=0.0)
+    config = GenerationConfig(
+        max_new_tokens=13, eos_token_id=[], num_assistant_tokens=5, assistant_confidence_threshold=0.0
+    )
     pieces = list(stream(model, [[7, 8, 9]], config, assistant=ReferenceModel(gpt2())))
     assert [len(piece.ids) for piece in pieces] == [1, 6, 6]
     assert len(begun[0].sizes) == 3
 
 
 def test_an_assistant_that_is_not_sure_stops_early():
-    config = GenerationConfig(max_new_tokens=9, eos_token_id=None, num_assistant_tokens=5, assistant_confidence_threshold=1.0)
+    config = GenerationConfig(
+        max_new_tokens=9, eos_token_id=[], num_assistant_tokens=5, assistant_confidence_threshold=1.0
+    )
     model = ReferenceModel(gpt2())
     pieces = list(stream(model, [[7, 8, 9]], config, assistant=ReferenceModel(gpt2())))
     assert max(len(piece.ids) for piece in pieces) == 2
 
 
-SECOND = {"do_sample": True, "temperature": 3.0, "top_k": 12, "eos_token_id": None, "max_new_tokens": 3,
+SECOND = {"do_sample": True, "temperature": 3.0, "top_k": 12, "eos_token_id": [], "max_new_tokens": 3,
           "num_assistant_tokens": 2, "assistant_confidence_threshold": 0.0,
           "sequence_bias": [[[10, 11, 12], 1e4]]}  # the first new token is 12; the second is looked at  # fmt: skip
 
@@ -98,12 +104,14 @@ def test_sampling_repeats_with_its_seed_beside_others():
 
 def test_logprobs_come_with_every_token():
     model = ReferenceModel(gpt2())
-    config = GenerationConfig(max_new_tokens=9, eos_token_id=None)
+    config = GenerationConfig(max_new_tokens=9, eos_token_id=[])
     (plain,) = generate(model, [[7, 8]], config, alternatives=2)[0]
     (fast,) = generate(model, [[7, 8]], config, alternatives=2, assistant=ReferenceModel(gpt2(9, 1)))[0]
     assert fast.ids == plain.ids
     assert fast.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
-    assert [[o.token for o in place] for place in fast.alternatives] == [[o.token for o in p] for p in plain.alternatives]
+    assert [[o.token for o in place] for place in fast.alternatives] == [
+        [o.token for o in p] for p in plain.alternatives
+    ]
 
 
 def test_what_excludes_an_assistant_is_named():

@@ -24,7 +24,9 @@ def byte_level() -> tokenizers.Tokenizer:
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(TEXTS[:1], trainers.BpeTrainer(vocab_size=280, initial_alphabet=alphabet, show_progress=False))
+    made.train_from_iterator(
+        TEXTS[:1], trainers.BpeTrainer(vocab_size=280, initial_alphabet=alphabet, show_progress=False)
+    )
     return made
 
 
@@ -32,7 +34,9 @@ def sentence_pieces() -> tokenizers.Tokenizer:
     """Pieces with their blank in front, bytes for what is not in the vocabulary, as Llama's first tokenizers."""
     learnt = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
     learnt.pre_tokenizer = pre_tokenizers.Metaspace()
-    learnt.train_from_iterator(TEXTS[:1], trainers.BpeTrainer(vocab_size=60, special_tokens=["<unk>"], show_progress=False))
+    learnt.train_from_iterator(
+        TEXTS[:1], trainers.BpeTrainer(vocab_size=60, special_tokens=["<unk>"], show_progress=False)
+    )
     vocabulary = {"<unk>": 0, **{f"<0x{byte:02X}>": byte + 1 for byte in range(256)}}
     state = learnt.model.__getstate__()
     import json
@@ -166,9 +170,9 @@ def test_a_stop_id_has_no_text():
 def test_a_stop_string_ends_its_row_alone():
     model = ReferenceModel(gpt2())
     prompts = random_prompts(3, seed=2)
-    free = generate(model, prompts, GenerationConfig(max_new_tokens=10, eos_token_id=None), decode=letters)
+    free = generate(model, prompts, GenerationConfig(max_new_tokens=10, eos_token_id=[]), decode=letters)
     stop = free[1][0].text[3:6]
-    config = GenerationConfig(max_new_tokens=10, eos_token_id=None, stop_strings=stop)
+    config = GenerationConfig(max_new_tokens=10, eos_token_id=[], stop_strings=stop)
     rows = generate(model, prompts, config, decode=letters)
     one, whole = rows[1][0], free[1][0]
     assert (one.finish_reason, one.stopped_by) == ("stop_string", stop)

@@ -35,7 +35,8 @@ def tokenizer():
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     texts = [json.dumps({"name": "cat", "age": 12, "kind": "dog", "tags": [True, False]})] * 5
     made.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, special_tokens=["<end>"], show_progress=False)
+        texts,
+        trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, special_tokens=["<end>"], show_progress=False),
     )
     return made
 
@@ -111,7 +112,13 @@ def test_without_a_stop_id_it_ends_when_nothing_can_follow(tokenizer):
     import transformers
 
     config = transformers.GPT2Config(
-        vocab_size=tokenizer.get_vocab_size(), n_positions=64, n_embd=24, n_layer=1, n_head=3, bos_token_id=0, eos_token_id=0
+        vocab_size=tokenizer.get_vocab_size(),
+        n_positions=64,
+        n_embd=24,
+        n_layer=1,
+        n_head=3,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     model = ReferenceModel(with_clear_choices(transformers.GPT2LMHeadModel(config), 3))
     model.generation_config = GenerationConfig()
@@ -145,5 +152,3 @@ def test_without_the_library_the_command_is_named(monkeypatch, tokenizer):
     monkeypatch.setitem(sys.modules, "llguidance", None)
     with pytest.raises(MissingExtra, match=r"pip install 'enfold\[structured\]'"):
         Constraint.regular_expression("a", tokenizer)
-
-

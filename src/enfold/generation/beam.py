@@ -120,8 +120,8 @@ def beam_search(
         rooms_now = torch.tensor([search.room for search in searches], device=device)
         ends = stops[candidates.tokens] | (written >= rooms_now)[:, None]
         texts = _texts_that_end(running, candidates, ending) if ending.texts.texts else {}
-        for place in texts:
-            ends[place] = True
+        for found_at in texts:
+            ends[found_at] = True
         if ending.is_late:
             ends[:] = True
 

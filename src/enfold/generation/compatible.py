@@ -82,7 +82,7 @@ def generate_compatible(
         decoder_attention_mask: their mask.
         tokenizer: needed for ``stop_strings``; the model's own where it has one.
         seeds: of sampling, one for each prompt or one for all; from torch's own generator where None.
-        options: options of `GenerationConfig`.
+        options: options of `GenerationConfig`; None takes back what the model's own says, such as its stop ids.
 
     Returns:
         (rows, length) ids: prompts as they were given and the new tokens, padded on the right, or those of the decoder;
@@ -98,7 +98,8 @@ def generate_compatible(
         raise InputError("token_type_ids other than zeros are not supported in generate")
     chosen = {name: value for name, value in options.items() if name in field_names()}
     config = (generation_config or GenerationConfig()).updated(**chosen)
-    settings = resolve(config, own_config(model), warn=False)
+    own = (own_config(model) or GenerationConfig()).updated(**{k: None for k, v in chosen.items() if v is None})
+    settings = resolve(config, own, warn=False)
     given = _given(inputs, input_ids, settings, model)
     infer = not model.is_encoder_decoder and settings.pad_token_id not in settings.eos_token_id
     read = unpad(given, attention_mask, pad=settings.pad_token_id if infer else None, what="attention_mask")
@@ -124,6 +125,7 @@ def generate_compatible(
         ],
         criteria=[criterion_of(criterion, pad) for criterion in stopping_criteria or ()],
         record=record,
+        own=own,
     )
     flat = [one for row in results for one in row]
     sequences = with_new_tokens(start.ids, [one.ids for one in flat], len(flat) // len(results), pad)

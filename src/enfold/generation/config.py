@@ -53,15 +53,15 @@ class GenerationConfig:
     """How to decode, with the names of ``transformers`` 5. None means: as the model's own file says, else `DEFAULTS`.
 
     Attributes:
-        max_new_tokens: how many tokens are written at most. ``max_length`` counts the prompt too; where neither is given,
-            20 new tokens.
+        max_new_tokens: how many tokens are written at most. ``max_length`` counts the prompt too; where neither is
+            given, 20 new tokens.
         min_new_tokens: no stop id before so many; ``min_length`` counts the prompt too.
         do_sample: draw at random instead of taking the best token.
         num_beams: sequences that beam search keeps at a time; 1 is no beam search.
         num_return_sequences: how many are returned for each prompt.
         length_penalty: a beam's score is divided by its length to this power.
-        early_stopping: of beam search: True ends when there are ``num_beams`` finished sequences, False when a better one
-            is unlikely, ``"never"`` when none can be better.
+        early_stopping: of beam search: True ends when there are ``num_beams`` finished sequences, False when a better
+            one is unlikely, ``"never"`` when none can be better.
         temperature: scores are divided by it; below 1 is surer, above 1 more varied.
         top_k: draw among the so many best; 0 for all.
         top_p: draw among the fewest tokens that together have this probability.
@@ -70,22 +70,23 @@ class GenerationConfig:
         top_h: draw among the best tokens up to this share of the entropy.
         epsilon_cutoff: draw among tokens at least so likely (Hewitt et al. 2022, section 4); ``eta_cutoff`` lowers the
             bound where the entropy is high.
-        repetition_penalty: above 1 makes tokens that stand in the sequence less likely (Keskar et al. 2019, section 4.1);
-            ``encoder_repetition_penalty`` above 1 makes those of the source likelier.
-        no_repeat_ngram_size: no n tokens stand twice in a sequence; ``encoder_no_repeat_ngram_size``: none of the source.
+        repetition_penalty: above 1 makes tokens that stand in the sequence less likely (Keskar et al. 2019, section
+            4.1); ``encoder_repetition_penalty`` above 1 makes those of the source likelier.
+        no_repeat_ngram_size: no n tokens stand twice in a sequence; ``encoder_no_repeat_ngram_size``: nor once that
+            stand in the source.
         bad_words_ids: token sequences that are never completed; ``sequence_bias`` adds to the score of completing one.
         suppress_tokens: never chosen; ``begin_suppress_tokens``: not as the first new token.
         forced_bos_token_id: the first new token after a decoder start; ``forced_eos_token_id``: the last one allowed.
         exponential_decay_length_penalty: (start, factor): stop ids grow likelier from so many new tokens on.
         remove_invalid_values: replace infinite scores, and those that are no numbers.
         renormalize_logits: make processed scores log-probabilities again.
-        eos_token_id: the stop id, or several.
+        eos_token_id: the stop id, or several; an empty list for none.
         stop_strings: texts that end a sequence where they appear in what was written.
         max_time: seconds after which everything ends.
         num_assistant_tokens: what an assistant model proposes at a time, at most; it stops early where it is less sure
             than ``assistant_confidence_threshold``.
-        prompt_lookup_num_tokens: propose so many tokens from where the sequence's last ``max_matching_ngram_size`` stood
-            before; no assistant model is needed.
+        prompt_lookup_num_tokens: propose so many tokens from where the sequence's last ``max_matching_ngram_size``
+            stood before; no assistant model is needed.
     """
 
     max_length: int | None = None

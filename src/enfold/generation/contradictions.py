@@ -169,7 +169,13 @@ def outside(values: Mapping[str, Any], vocabulary: int) -> list[str]:
     A stop id outside the vocabulary is none of them: it never comes.
     """
     faults = []
-    for name in ("forced_bos_token_id", "forced_eos_token_id", "decoder_start_token_id", "bad_words_ids", "sequence_bias"):
+    for name in (
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "decoder_start_token_id",
+        "bad_words_ids",
+        "sequence_bias",
+    ):
         if name == "bad_words_ids":
             numbers = [token for word in values[name] or () for token in word]
         elif name == "sequence_bias":

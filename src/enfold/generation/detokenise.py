@@ -11,6 +11,7 @@ Decode = Callable[[Sequence[int]], str]
 
 _BROKEN = "\ufffd"
 _CONTEXT = 8
+_LONGEST_CHARACTER = 4  # bytes of UTF-8
 
 
 class Detokeniser:
@@ -28,7 +29,7 @@ class Detokeniser:
 
     def __init__(self, decode: Decode, context: Sequence[int] = ()) -> None:
         self._decode = decode
-        self._ids = list(context[-_CONTEXT:])
+        self._ids = _from_a_character(list(context[-_CONTEXT:]), decode)
         self._start = 0
         self._out = len(self._ids)
         self._before = decode(self._ids).rstrip(_BROKEN) if self._ids else ""
@@ -50,6 +51,14 @@ class Detokeniser:
         piece = text[len(self._before) :]
         self._before = text
         return piece
+
+
+def _from_a_character(ids: list[int], decode: Decode) -> list[int]:
+    """The same ids without the first few, where these are the end of a character whose beginning was cut off."""
+    for start in range(min(_LONGEST_CHARACTER, len(ids))):
+        if not decode(ids[start:]).startswith(_BROKEN):
+            return ids[start:]
+    return ids
 
 
 class StopStrings:

@@ -93,6 +93,7 @@ def stream(
     rules: Sequence[Rule] = (),
     criteria: Sequence[Criterion] = (),
     record: Recorder | None = None,
+    own: GenerationConfig | None = None,
 ) -> Iterator[Piece]:
     """Write after prompts, piece by piece as tokens come.
 
@@ -102,12 +103,12 @@ def stream(
 
     Args:
         model: the model.
-        prompts: token ids of each prompt, of any lengths, never padded. For an encoder-decoder these are the first ids of
-            the decoder; None starts with ``decoder_start_token_id``.
-        config: how to decode; what it does not set is as the model's own ``generation_config`` says, if it has one.
+        prompts: token ids of each prompt, of any lengths, never padded. For an encoder-decoder these are the first
+            ids of the decoder; None starts with ``decoder_start_token_id``.
+        config: how to decode; what it does not set is as ``own`` says.
         encoder_ids: for an encoder-decoder what it reads, one for each prompt.
-        seeds: of ``do_sample``, one for each prompt or one for all; drawn from torch's own generator where None. The same
-            seed, prompt and options give the same sequence, whatever else is in the call.
+        seeds: of ``do_sample``, one for each prompt or one for all; drawn from torch's own generator where None. The
+            same seed, prompt and options give the same sequence, whatever else is in the call.
         decode: ids to text; stop strings need it, and pieces have text with it.
         constraint: what the output must match, for all prompts or one for each.
         assistant: a smaller model with the same vocabulary that proposes tokens; the output stays as without it.
@@ -116,12 +117,13 @@ def stream(
         rules: further rules on scores, after those of the config and before those of sampling.
         criteria: further endings.
         record: gets the scores of each step; not with beams, an assistant or prompt lookup.
+        own: what the model's folder says; its ``generation_config`` where None.
 
     Raises:
         InputError: a prompt is empty, too long, or has an id outside the vocabulary; options contradict each other.
         MissingExtra: a constraint needs a library that is not installed.
     """
-    settings = resolve(config, own_config(model), vocabulary=model.vocabulary)
+    settings = resolve(config, own_config(model) if own is None else own, vocabulary=model.vocabulary)
     sources = _sources(model, encoder_ids)
     begun = _prompts(model, prompts, settings, sources)
     limits, minimums = lengths_allowed(begun, settings, model.context_length)
@@ -338,7 +340,12 @@ def _check_together(
     faults = []
     lookup = settings.prompt_lookup_num_tokens is not None
     if settings.num_beams > 1:
-        given = {"constraint": constraint, "assistant": assistant, "alternatives": alternatives or None, "record": record}
+        given = {
+            "constraint": constraint,
+            "assistant": assistant,
+            "alternatives": alternatives or None,
+            "record": record,
+        }
         faults += [f"{name} and num_beams={settings.num_beams}" for name, value in given.items() if value is not None]
     if assistant is not None and lookup:
         faults.append("assistant and prompt_lookup_num_tokens")
@@ -375,7 +382,7 @@ def _constraints(
 ) -> list[Constraint | None] | None:
     if constraint is None:
         return None
-    chosen = [constraint] * count if isinstance(constraint, Constraint) else list(constraint)
+    chosen: list[Constraint | None] = [constraint] * count if isinstance(constraint, Constraint) else list(constraint)
     if len(chosen) != count:
         raise InputError(f"{len(chosen)} constraints for {count} prompts: give one for each, or a single one for all")
     return chosen

@@ -25,7 +25,7 @@ def _left_padded(sequences: Sequences, pad: int) -> Tensor:
 
 
 def rule_of(processor: Callable[[Tensor, Tensor], Tensor], pad: int) -> Rule:
-    """A logits processor: called with ids (rows, length), padded on the left, and scores; finished rows are not there."""
+    """A logits processor: called with ids (rows, length), padded on the left, and scores; finished rows have left."""
     return lambda scores, sequences: processor(_left_padded(sequences, pad), scores)
 
 
@@ -42,7 +42,7 @@ def criterion_of(criterion: Callable[..., Any], pad: int) -> Criterion:
 
 
 def only_allowed(allowed: Callable[[int, Tensor], Sequence[int]]) -> Rule:
-    """``prefix_allowed_tokens_fn``: called with the number of the prompt and a row's ids; the tokens that may follow."""
+    """``prefix_allowed_tokens_fn``: of the number of a prompt and a row's ids; the tokens that may follow."""
 
     def rule(scores: Tensor, sequences: Sequences) -> Tensor:
         mask = torch.full_like(scores, -torch.inf)
@@ -51,7 +51,8 @@ def only_allowed(allowed: Callable[[int, Tensor], Sequence[int]]) -> Rule:
             tokens = list(allowed(prompt, sequences.buffer[row, :length]))
             if not tokens:
                 raise InputError(
-                    f"prefix_allowed_tokens_fn allows no token after the {length} of prompt {prompt}: return at least one"
+                    f"prefix_allowed_tokens_fn allows no token after the {length} of prompt {prompt}: "
+                    "return at least one"
                 )
             mask[row, tokens] = 0.0
         return scores + mask

@@ -79,7 +79,7 @@ def decoder_starts(batch: int, given: Any, mask: Any, settings: Settings) -> Pad
 
 
 def with_new_tokens(ids: Tensor, new: Sequence[Sequence[int]], copies: int, pad: int) -> Tensor:
-    """(rows, length): the batch as it was given, each row ``copies`` times, then the new tokens, padded on the right."""
+    """(rows, length): the batch as it was given, each row ``copies`` times, the new tokens, and padding."""
     width = ids.shape[1]
     out = torch.full((len(new), width + max(map(len, new))), pad, dtype=torch.long)
     out[:, :width] = ids.cpu().repeat_interleave(copies, 0)

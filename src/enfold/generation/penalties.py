@@ -1,7 +1,7 @@
 """Rules that look at what stands in a sequence: each is a pure function of scores and tokens.
 
-Shapes: scores (rows, vocabulary); tokens (rows, length), where the number of the vocabulary's size marks a place without
-a token. Every function returns new scores and loops over no vocabulary.
+Shapes: scores (rows, vocabulary); tokens (rows, length), where the number of the vocabulary's size marks a place
+without a token. Every function returns new scores and loops over no vocabulary.
 """
 
 from __future__ import annotations

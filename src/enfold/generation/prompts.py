@@ -26,7 +26,9 @@ def check_ids(
     for number, prompt in enumerate(prompts):
         ids = _ids(prompt, f"{what} {number}")
         if not ids:
-            raise InputError(f"{what} {number} is empty: it needs at least one token, such as the one that starts a text")
+            raise InputError(
+                f"{what} {number} is empty: it needs at least one token, such as the one that starts a text"
+            )
         if min(ids) < 0 or max(ids) >= vocabulary:
             place, token = next((at, one) for at, one in enumerate(ids) if not 0 <= one < vocabulary)
             raise InputError(
@@ -34,9 +36,7 @@ def check_ids(
                 f"{vocabulary - 1}"
             )
         if context is not None and len(ids) > context:
-            raise InputError(
-                f"{what} {number} has {len(ids)} tokens; the model's context holds {context}: shorten it"
-            )
+            raise InputError(f"{what} {number} has {len(ids)} tokens; the model's context holds {context}: shorten it")
         checked.append(ids)
     return checked
 

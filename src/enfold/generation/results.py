@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 __all__ = ["Alternative", "FinishReason", "Generated", "Piece"]
 
 FinishReason: TypeAlias = Literal["stop", "stop_string", "length", "time", "criterion"]
-"""Why a sequence ended: a stop id (or the end of its grammar), a stop string, the length allowed or the model's context,
-``max_time``, or a stopping criterion of the caller's own."""
+"""Why a sequence ended: a stop id (or the end of its grammar), a stop string, the length allowed or the model's
+context, ``max_time``, or a stopping criterion of the caller's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Speculative decoding: something cheap proposes tokens, the model checks several at once; the output stays the same.
 
-Leviathan et al., Fast Inference from Transformers via Speculative Decoding (2023), algorithm 1. A proposed token ``x`` with
-probability ``q(x)`` is kept with probability ``min(1, p(x) / q(x))``, else the token is drawn from what ``p`` has more than
-``q``. So tokens are distributed by ``p``, whatever proposed them. Taking the best token, a proposal is kept when it is the
-best. Each sequence is written on its own: sequences keep different numbers of proposals.
+Leviathan et al., Fast Inference from Transformers via Speculative Decoding (2023), algorithm 1. A proposed token ``x``
+is kept with probability ``min(1, p(x) / q(x))``, where ``p`` is the model's distribution and ``q`` what it was drawn
+from; else the token is drawn from what ``p`` has more than ``q``. So tokens are distributed by ``p``, whatever proposed
+them. Taking the best token, a proposal is kept when it is the best. Each sequence is written on its own, because
+sequences keep different numbers of proposals.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def write_speculatively(
             if chance is None:
                 token = best(scores)
             else:
-                token = _checked(scores.softmax(-1), wanted, distributions[place] if wanted is not None else None, chance)
+                token = _checked(
+                    scores.softmax(-1), wanted, distributions[place] if wanted is not None else None, chance
+                )
             take(here, token)
             if row.finished is not None or int(token) != wanted:
                 break

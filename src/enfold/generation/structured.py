@@ -61,16 +61,19 @@ class Constraint:
         text = schema if isinstance(schema, str) else json.dumps(schema)
         try:
             json.loads(text)
-            grammar = library.LLMatcher.grammar_from_json_schema(
-                text, overrides={"whitespace_flexible": not compact}
-            )
+            grammar = library.LLMatcher.grammar_from_json_schema(text, overrides={"whitespace_flexible": not compact})
         except ValueError as error:
             raise InputError(f"the JSON schema cannot be used: {error}") from error
         return cls._checked(grammar, tokenizer, "JSON schema")
 
     @classmethod
     def regular_expression(cls, pattern: str, tokenizer: Any) -> Constraint:
-        """Text that a regular expression matches from beginning to end (Rust's syntax: no look-around, no back-references).
+        """Text that a regular expression matches from beginning to end.
+
+        Args:
+            pattern: in Rust's syntax, which has neither look-around nor back-references.
+            tokenizer: the model's, ours or one of the ``tokenizers`` library.
+
 
         Raises:
             InputError: the expression cannot be used; the message says why.

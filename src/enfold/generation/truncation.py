@@ -45,7 +45,7 @@ def cut_min_p(scores: Tensor, share: float, keep: int = 1) -> Tensor:
 
 
 def cut_typical(scores: Tensor, mass: float, keep: int = 1) -> Tensor:
-    """Keep the tokens whose surprise is nearest to the entropy, up to probability ``mass`` (Meister et al. 2022, sec. 4)."""
+    """Keep the tokens whose surprise is nearest to the entropy, up to probability ``mass`` (Meister et al. 2022)."""
     logprobs = scores.log_softmax(-1)
     entropy = -(logprobs * logprobs.exp()).nansum(-1, keepdim=True)
     distance, order = (-logprobs - entropy).abs().sort()
@@ -73,7 +73,7 @@ def cut_epsilon(scores: Tensor, least: float, keep: int = 1) -> Tensor:
 
 
 def cut_eta(scores: Tensor, least: float, keep: int = 1) -> Tensor:
-    """Keep tokens of probability ``min(least, sqrt(least) * exp(-entropy))`` or more (Hewitt et al. 2022, section 4)."""
+    """Keep tokens of probability ``min(least, sqrt(least) * exp(-entropy))`` or more (Hewitt et al. 2022)."""
     logprobs = scores.log_softmax(-1)
     probabilities = logprobs.exp()
     entropy = -(logprobs * probabilities).nansum(-1, keepdim=True)
