@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import feedback, loop, predict, serve
+from enfold.cli import convert, feedback, loop, predict, serve
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ loop.register(app)
 predict.register(app)
 serve.register(app)
 feedback.register(app)
+convert.register(app)
 
 
 def _show_version(wanted: bool) -> None:

