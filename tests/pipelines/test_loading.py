@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from enfold import (
+    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
@@ -26,7 +27,7 @@ def test_a_folder_is_enough(folder: Path):
 
 def test_the_other_name_of_the_task(folder: Path):
     assert pipeline("sentiment-analysis", model=folder).task == "text-classification"
-    assert task_names() == ["text-classification"]
+    assert pipeline("sentiment-analysis", model=folder)("see you")[0].label in ("ham", "spam")
 
 
 def test_a_loaded_model_brings_its_tokenizer(folder: Path):
@@ -50,9 +51,9 @@ def test_precision_is_chosen_at_loading(folder: Path):
 def test_an_unknown_task_names_those_there_are():
     with pytest.raises(InputError) as error:
         pipeline("text-clasification", model="anything")
+    known = [*task_names(), "sentiment-analysis", "ner", "next-response-selection"]
     assert str(error.value) == (
-        "no pipeline for task 'text-clasification'; there are: text-classification, sentiment-analysis; "
-        "did you mean 'text-classification'?"
+        f"no pipeline for task 'text-clasification'; there are: {', '.join(known)}; did you mean 'text-classification'?"
     )
 
 
@@ -76,19 +77,33 @@ def test_labels_without_names_are_numbered(folder: Path):
     assert list(classify("see")[0].scores) == ["LABEL_0", "LABEL_1", "LABEL_2"]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"num_labels": 1},
-        {"num_labels": 3, "problem_type": "multi_label_classification"},
-        {"num_labels": 3, "problem_type": "regression"},
-    ],
-)
-def test_a_head_that_does_not_choose_one_label_is_refused(folder: Path, settings: dict):
-    with pytest.raises(
-        InputError, match="text classification chooses one label of several; this model has num_labels="
-    ):
-        pipeline("text-classification", model=tiny(**settings), tokenizer=folder)
+def test_a_setting_the_pipeline_does_not_take_is_named(folder: Path):
+    with pytest.raises(InputError) as error:
+        pipeline("text-classification", model=folder, trunctation=True)
+    assert str(error.value) == (
+        "TextClassificationPipeline takes no 'trunctation'; it takes: max_length, max_tokens, mend, stride"
+    )
+
+
+def test_a_checkpoint_whose_head_was_never_trained_is_refused(folder: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="has no trained head for token-classification: classifier.weight, classifier"):
+        pipeline("token-classification", model=bare(folder, tmp_path))
+
+
+def test_a_checkpoint_of_another_head_is_refused_where_several_would_do(folder: Path):
+    with pytest.raises(InputError) as error:
+        pipeline("dialogue-state-tracking", model=folder, slots={"city": "Where?"})
+    assert str(error.value) == (
+        "dialogue-state-tracking needs a model with the head ForQuestionAnswering or ForTokenClassification; "
+        "this checkpoint is of BertForSequenceClassification"
+    )
+
+
+def bare(folder: Path, tmp_path: Path) -> Path:
+    """The same model without its head."""
+    AutoModel.from_pretrained(folder).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path)
+    return tmp_path
 
 
 def test_a_model_without_a_tokenizer_says_so():

@@ -55,7 +55,7 @@ def bytes_without_types(model_max_length: int = 32) -> Tokenizer:
     engine.train_from_iterator(SENTENCES, trainer)
     engine.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
     engine.post_processor = processors.RobertaProcessing(
-        sep=("</s>", engine.token_to_id("</s>")), cls=("<s>", engine.token_to_id("<s>")), trim_offsets=True
+        ("</s>", engine.token_to_id("</s>")), ("<s>", engine.token_to_id("<s>")), trim_offsets=True
     )
     roles = {
         "bos_token": "<s>",
@@ -89,7 +89,8 @@ def tiny(head: str, tokenizer: Tokenizer, *, seed: int = 7, length: int = 32, st
     model = getattr(enfold, f"Bert{head}")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(std=std)
+            if parameter.dim() > 1:  # norms and biases stay, so that tokens keep apart
+                parameter.normal_(std=std)
     model.tokenizer = tokenizer
     model.revision = f"tiny-{seed}"
     return model

@@ -9,7 +9,7 @@ released code for SQuAD), and `EncodedText.first_read` how many tokens a window 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,14 +159,22 @@ class WindowReader:
         ]
 
     def first_windows(self, texts: Sequence[str]) -> list[EncodedText]:
-        """The first window of every text; ``EncodedText.cut`` says how many tokens were left out."""
-        found = []
-        encodings = self.tokenizer.encode_batch(texts, max_length=self.max_length)
-        for encoding, text in zip(encodings, texts, strict=True):
-            cut = sum(part.tokens for part in encoding.cut)
-            whole = self.cut_up(encoding, text=text)
-            found.append(replace(whole, tokens=len(encoding) + cut, cut=cut))
-        return found
+        """One window of every text: its beginning, or its end where the tokenizer cuts on the left.
+
+        ``EncodedText.cut`` says how many tokens were left out.
+        """
+        encodings = self.tokenizer.encode_batch(texts)
+        return [self._first(encoding, text) for encoding, text in zip(encodings, texts, strict=True)]
+
+    def _first(self, encoding: Encoding, text: str) -> EncodedText:
+        cut = len(encoding) - self.max_length
+        if cut <= 0:
+            return self.cut_up(encoding, text=text)
+        read = encoding.sequence_ids.count(0)
+        before = encoding.sequence_ids.index(0)
+        start = cut if self.tokenizer.truncation_side == "left" else 0
+        window = _window(encoding, before, read, start, start + read - cut)
+        return EncodedText((window,), (read - cut,), len(encoding), cut, before=before, text=text)
 
     def cut_up(self, encoding: Encoding, *, text: str, sequence: int = 0) -> EncodedText:
         """A whole encoding as windows over one of its sequences."""
