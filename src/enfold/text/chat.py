@@ -234,9 +234,7 @@ class _Chat:
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int]]]:
         """Ids with the characters of the rendering that each stands for, and the ranges that the model itself says."""
         engine = self._tokenizer._engine
-        special = tuple(
-            token.content for token in engine.raw.get_added_tokens_decoder().values() if token.special and token.content
-        )
+        special = tuple(token.content for token in engine.added.values() if token.special and token.content)
         pattern = _any_of(special)
         for message in inputs.messages:
             role = message.get("role")

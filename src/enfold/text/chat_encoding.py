@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 from tokenizers import AddedToken
 
 from enfold.text.engine import Engine
-from enfold.text.unforgeable import unforgeable
 
 __all__ = ["encode_with_control_tokens"]
 
@@ -26,7 +25,7 @@ def encode_with_control_tokens(
 
     Where the text has no other special token than those that are its own, this is what the engine makes of it.
     Otherwise each of its own ones is replaced by a character that occurs nowhere, which a copy of the engine knows as a
-    token; that copy reads special tokens as plain text. So one pass over the whole text splits it just as if the tokens
+    token, and special tokens are read as plain text. So one pass over the whole text splits it just as if the tokens
     stood there.
 
     Args:
@@ -45,36 +44,31 @@ def encode_with_control_tokens(
 def _special_ids_in(engine: Engine, ids: Sequence[int]) -> int:
     """How many control tokens there are among ids; the unknown token is none."""
     unknown = getattr(engine.raw.model, "unk_token", None)
-    special = {
-        number
-        for number, token in engine.raw.get_added_tokens_decoder().items()
-        if token.special and token.content != unknown
-    }
+    special = {number for number, token in engine.added.items() if token.special and token.content != unknown}
     return sum(number in special for number in ids)
 
 
 class _Replacing:
-    """A copy of an engine that knows one character for each special token."""
+    """An engine that also knows one character for each special token of another."""
 
     def __init__(self, engine: Engine, avoid: str) -> None:
-        self.engine = unforgeable(engine.raw)
+        special = {number: token for number, token in engine.added.items() if token.special}
         free = (chr(number) for number in count(0x100000) if chr(number) not in avoid)
-        special = [token for token in engine.raw.get_added_tokens_decoder().items() if token[1].special]
-        self.letters = {token.content: next(free) for _, token in special}
-        self.engine.add_tokens(
+        self.letters = {token.content: next(free) for token in special.values()}
+        self.engine = engine.extended(
             [
                 AddedToken(self.letters[token.content], normalized=False, lstrip=token.lstrip, rstrip=token.rstrip)
-                for _, token in special
+                for token in special.values()
             ]
         )
-        self.ids = {self.engine.token_to_id(self.letters[token.content]): number for number, token in special}
+        self.ids = {self.engine.id_of(self.letters[token.content]): number for number, token in special.items()}
 
 
 _REPLACING: WeakKeyDictionary[Engine, _Replacing] = WeakKeyDictionary()
 
 
 def _replacing(engine: Engine, text: str) -> _Replacing:
-    """The engine's copy; a new one for a text that holds its characters."""
+    """The engine's companion; a new one for a text that holds its characters."""
     known = _REPLACING.get(engine)
     if known is None:
         known = _REPLACING[engine] = _Replacing(engine, "")
@@ -84,23 +78,23 @@ def _replacing(engine: Engine, text: str) -> _Replacing:
 
 
 def _encode_replaced(engine: Engine, text: str, own: Sequence[tuple[int, int]]) -> list[Token]:
-    copy = _replacing(engine, text)
+    other = _replacing(engine, text)
     parts: list[str] = []
     # Where each stretch of the new text begins, and how much further on that is in the old one.
     begins, shifts = [0], [0]
     position = length = 0
     for start, end in own:
-        parts += [text[position:start], copy.letters[text[start:end]]]
+        parts += [text[position:start], other.letters[text[start:end]]]
         length += start - position + 1
         begins.append(length)
         shifts.append(end - length)
         position = end
     parts.append(text[position:])
-    encoding = copy.engine.encode("".join(parts), add_special_tokens=False)
-    tokens: list[Token] = []
-    for number, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-        tokens.append((copy.ids.get(number, number), _original(start, begins, shifts), _original(end, begins, shifts)))
-    return tokens
+    (encoding,), _ = other.engine.encode(["".join(parts)], split_special_tokens=True, add_special_tokens=False)
+    return [
+        (other.ids.get(number, number), _original(start, begins, shifts), _original(end, begins, shifts))
+        for number, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+    ]
 
 
 def _original(place: int, begins: Sequence[int], shifts: Sequence[int]) -> int:
