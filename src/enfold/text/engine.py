@@ -7,6 +7,8 @@ the encodings it gets, so any number of threads may share one.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -61,6 +63,18 @@ class Engine:
     def to_json(self, *, pretty: bool = False) -> str:
         """As ``tokenizer.json`` holds it."""
         return self._parsing.to_str(pretty=pretty)
+
+    @property
+    def identity(self) -> Any:
+        """What makes the ids: equal for engines that split texts alike."""
+        if self.steps is not None:
+            return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(self.steps.files.items())}
+        if not isinstance(self._parsing.model, models.Unigram):
+            return self.to_json()
+        state = json.loads(self.to_json())
+        # Written and read again, a score may differ in its last digit.
+        state["model"]["vocab"] = [[piece, f"{score:.6g}"] for piece, score in state["model"]["vocab"]]
+        return state
 
     @property
     def raw(self) -> tokenizers.Tokenizer:

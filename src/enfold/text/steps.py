@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import tokenizers
@@ -31,9 +32,12 @@ class Steps:
         names: id to token, all of them, as the vocabulary has them.
         ids: the ids of the vocabulary for those ids of the engine that differ: what the engine can make of a text but
             the vocabulary lacks is unknown.
+        unknown: the id of the unknown token, where what the engine does not know is looked up in the vocabulary as it
+            stands; ``None`` where it is not.
         written: id to token where texts are written with another vocabulary than they are read with.
         base: how many tokens the vocabulary had before any were added.
         inner: added tokens of the engine that only a prepared text can hold.
+        control: special tokens, which nothing that is unknown to the engine becomes.
         files: the files it was made from, by name; they are written when it is saved.
     """
 
@@ -41,9 +45,11 @@ class Steps:
     join: Callable[[Sequence[str]], str]
     names: Mapping[int, str] = field(repr=False)
     ids: Mapping[int, int] = field(default_factory=dict, repr=False)
+    unknown: int | None = None
     written: Mapping[int, str] | None = field(default=None, repr=False)
     base: int = 0
     inner: frozenset[str] = frozenset()
+    control: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -52,8 +58,8 @@ class Steps:
         return {token: number for number, token in self.names.items()}
 
     @cached_property
-    def _first_differing(self) -> int | None:
-        return min(self.ids, default=None)
+    def _first_differing(self) -> float:
+        return min(self.ids, default=inf)
 
     def prepared(self, text: str, added: re.Pattern[str] | None) -> Aligned:
         """A text as the engine is to see it: what lies between added tokens is prepared, they stay."""
@@ -99,16 +105,22 @@ class Steps:
 
     def to_public(self, encoding: tokenizers.Encoding) -> tokenizers.Encoding:
         """An encoding with the ids of the vocabulary."""
-        first = self._first_differing
-        windows = (encoding, *encoding.overflowing)
-        if first is None or all(max(window.ids, default=-1) < first for window in windows):
-            return encoding
-        return _changed(encoding, self._with_ids)
+        for window in (encoding, *encoding.overflowing):
+            ids = window.ids
+            if max(ids, default=-1) >= self._first_differing or (self.unknown is not None and self.unknown in ids):
+                return _changed(encoding, self._with_ids)
+        return encoding
 
     def _with_ids(self, state: dict[str, Any]) -> None:
-        state["ids"] = [self.ids.get(number, number) for number in state["ids"]]
+        state["ids"] = [
+            self.ids.get(number, number) if number != self.unknown else self._looked_up(token, number)
+            for number, token in zip(state["ids"], state["tokens"], strict=True)
+        ]
         for window in state["overflowing"]:
             self._with_ids(window)
+
+    def _looked_up(self, token: str, unknown: int) -> int:
+        return self.vocabulary.get(token, unknown) if token not in self.control else unknown
 
     @staticmethod
     def to_original(encoding: tokenizers.Encoding, origin: Aligned | Sequence[Aligned]) -> tokenizers.Encoding:

@@ -127,7 +127,7 @@ class Tokenizer(CompatibleTokenizer):
     @cached_property
     def fingerprint(self) -> str:
         """64 hex digits that two tokenizers share when they make the same ids of every text."""
-        return fingerprint_of([self._engine.to_json(), self._config()])
+        return fingerprint_of([self._engine.identity, self._config()])
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = {name: getattr(self._options, name) for name in TokenizerOptions.__dataclass_fields__}

@@ -40,9 +40,9 @@ def assemble(
     built = kind.build(Given(files, _texts(tokens), _rules(kind, settings), tuple(map(content, _extra(settings)))))
     tokens |= {role: None for role in built.without if role not in settings}
     special, rules = _texts(tokens), _rules(kind, settings)
-    extra: list[str | AddedToken] = [*_extra(settings)] or [*built.extra]
-    if kind.languages is not None:
-        extra += [token for token in built.extra if content(token) not in {content(one) for one in extra}]
+    extra: list[Any] = _extra(settings) or [*built.extra]
+    if kind.languages is not None:  # codes that the vocabulary has are special, whatever the configuration lists
+        extra += [token for token in built.extra if built.engine.token_to_id(content(token)) is not None]
     wanted = [*(token for _, token in sorted((added or {}).items())), *tokens.values(), *extra]
     engine = _with_tokens(built, [added_token(token) for token in wanted if token is not None])
     _check_places(engine, added or {}, where)

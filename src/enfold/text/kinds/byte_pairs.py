@@ -121,7 +121,7 @@ KINDS = (
         _build,
         _ROBERTA,
         bos_eos,
-        flags={"mask_token": {"lstrip": True, "normalized": False}},
+        flags={"mask_token": {"lstrip": True}},
         rules={"add_prefix_space": True, **_ENDS},
         model_types=("blenderbot",),
     ),

@@ -163,8 +163,10 @@ def _marian(given: Given) -> Built:
             names={number: token for token, number in ids.items()},
             written={number: token for token, number in target_ids.items()} if separate else None,
             ids=aliases,
+            unknown=ids[unknown],
             base=len(ids),
             inner=frozenset(inner),
+            control=frozenset(special.values()),
             files=files,
         )
         sides.append((engine, steps))
@@ -189,7 +191,9 @@ def _m2m100(given: Given) -> Built:
         _M2M100Join(SentencePieceDecoder.of(model), frozenset([*special.values(), *languages])),
         names={number: token for token, number in ids.items()},
         ids=aliases,
+        unknown=ids[unknown],
         base=len(ids),
+        control=frozenset([*special.values(), *languages]),
         inner=frozenset(_user_defined(engine, model)),
         files={
             "vocab.json": Path(given.files["vocab_file"]).read_bytes(),

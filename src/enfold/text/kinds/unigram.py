@@ -209,7 +209,7 @@ def _file(name: str) -> tuple[File, ...]:
 _SPIECE, _BPE = _file("spiece.model"), _file("sentencepiece.bpe.model")
 _XLMR = dict(zip(SPECIAL_NAMES, ("<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"), strict=True))
 _CLS = dict(zip(SPECIAL_NAMES, ("[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"), strict=True))
-_LEFT = {"lstrip": True, "normalized": True}
+_LEFT = {"lstrip": True}
 
 KINDS = (
     Kind(
@@ -236,7 +236,7 @@ KINDS = (
         _camembert,
         _XLMR,
         _bos_eos_eos,
-        flags={"mask_token": {"lstrip": True, "normalized": False}},
+        flags={"mask_token": _LEFT},
         rules={"add_prefix_space": True},
         model_types=("camembert",),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def _with_blanks(words: Sequence[Aligned]) -> Aligned:
 
 
 def _word_engine(
-    symbols: Mapping[str, str], ids: Mapping[str, int], merges: list[tuple[str, str]], unknown: str
+    symbols: Mapping[str, str], ids: Mapping[str, int], merges: list[tuple[str, str]], given: Given
 ) -> tuple[tokenizers.Tokenizer, dict[int, int]]:
     """An engine for words between blanks.
 
@@ -86,23 +86,25 @@ def _word_engine(
         symbols: symbol of the model to token of the vocabulary.
         ids: token to id.
         merges: in their order.
-        unknown: the unknown token.
+        given: names the special tokens, which no word becomes.
 
     Returns:
         the engine, and the ids of those symbols whose token the vocabulary lacks, which become unknown.
     """
+    special, unknown = {*given.special.values(), *given.extra}, given.special["unk_token"]
     vocabulary: dict[str, int] = {}
     aliases: dict[int, int] = {}
     following = max(ids.values(), default=-1) + 1
     for symbol, token in symbols.items():
-        number = ids.get(token)
+        number = ids.get(token) if token not in special else None
         if number is None:
             number = following + len(aliases)
             aliases[number] = ids[unknown]
         vocabulary[symbol] = number
     named = set(vocabulary.values())
-    vocabulary |= {f" {token}": number for token, number in ids.items() if number not in named and token != unknown}
-    vocabulary[unknown] = ids[unknown]
+    vocabulary |= {
+        token if token in special else f" {token}": number for token, number in ids.items() if number not in named
+    }
     engine = tokenizers.Tokenizer(
         models.BPE(vocab=vocabulary, merges=merges, unk_token=unknown, end_of_word_suffix=_END, fuse_unk=False)
     )
@@ -123,12 +125,16 @@ def _blenderbot_small(given: Given) -> Built:
     unknown = given.special["unk_token"]
     ids = read_ids(given.files["vocab_file"], needed=[unknown])
     merges = read_merges(given.files["merges_file"])
-    letters = [token.removesuffix("@@") + ("" if token.endswith("@@") else _END) for token in ids]
+    letters = [
+        token.removesuffix("@@") + ("" if token.endswith("@@") else _END)
+        for token in ids
+        if len(token.removesuffix("@@")) == 1
+    ]
     symbols = {
         symbol: symbol.removesuffix(_END) if symbol.endswith(_END) else f"{symbol}@@"
         for symbol in _symbols(merges, letters)
     }
-    engine, aliases = _word_engine(symbols, ids, merges, unknown)
+    engine, aliases = _word_engine(symbols, ids, merges, given)
     return Built(engine, steps=_steps(given, ids, aliases, _BlenderbotSmallWords(), _BlenderbotSmallJoin()))
 
 
@@ -230,11 +236,12 @@ def _flaubert(given: Given) -> Built:
     unknown = given.special["unk_token"]
     ids = read_ids(given.files["vocab_file"], needed=[unknown])
     merges = read_merges(given.files["merges_file"], header=False, counts=True)
-    symbols = {symbol: symbol for symbol in _symbols(merges, [*ids])}
-    engine, aliases = _word_engine(symbols, ids, merges, unknown)
+    given = replace(given, extra=given.extra or _FLAUBERT_EXTRA)
+    letters = [token for token in ids if len(token.removesuffix(_END)) == 1]
+    symbols = {symbol: symbol for symbol in _symbols(merges, letters)}
+    engine, aliases = _word_engine(symbols, ids, merges, given)
     words = _MosesWords(bool(given.rules["do_lowercase"]))
-    extra = [f"<special{number}>" for number in range(10)]
-    return Built(engine, extra, steps=_steps(given, ids, aliases, words, _FlaubertJoin()))
+    return Built(engine, _FLAUBERT_EXTRA, steps=_steps(given, ids, aliases, words, _FlaubertJoin()))
 
 
 def _steps(given: Given, ids: Mapping[str, int], aliases: Mapping[int, int], prepare: Any, join: Any) -> Steps:
@@ -261,6 +268,7 @@ def _flaubert_around(engine: tokenizers.Tokenizer, special: Mapping[str, str], r
     return template(engine, [f"{bos}:0", "$A:0", f"{sep}:0"], [f"{bos}:0", "$A:0", f"{sep}:0", "$B:1", f"{sep}:1"])
 
 
+_FLAUBERT_EXTRA = tuple(f"<special{number}>" for number in range(10))
 _FILES = (File("vocab_file", ("vocab.json",), also=("vocab",)), File("merges_file", ("merges.txt",), also=("merges",)))
 
 KINDS = (
@@ -289,6 +297,5 @@ KINDS = (
         rules={"do_lowercase": False},
         outside=True,
         model_types=("flaubert",),
-        model_input_names=("input_ids", "token_type_ids", "attention_mask"),
     ),
 )

@@ -67,10 +67,6 @@ def _mpnet(engine: tokenizers.Tokenizer, special: Mapping[str, str], rules: Mapp
 
 
 _FILE = File("vocab_file", ("vocab.txt",), also=("vocab",))
-_NORMALIZED = {
-    role: {"normalized": True}
-    for role in ("bos_token", "eos_token", "sep_token", "cls_token", "unk_token", "pad_token")
-}
 
 KINDS = (
     Kind(
@@ -107,7 +103,7 @@ KINDS = (
             "mask_token": "<mask>",
         },
         _mpnet,
-        flags={**_NORMALIZED, "mask_token": {"lstrip": True, "normalized": True}},
+        flags={"mask_token": {"lstrip": True}},
         rules=RULES,
         model_types=("mpnet",),
     ),
