@@ -1,4 +1,4 @@
-"""What ``enfold predict --task`` needs to know of each task: its options, how it is called, how an answer is printed."""
+"""What ``enfold predict --task`` knows of each task: its options, how it is called, how an answer is printed."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def row_of(text: str, prediction: Prediction) -> dict[str, Any]:
         elif key not in _LEFT_OUT:
             row["filled" if key == "text" else key] = _plain(value)
     if isinstance(prediction, StatePrediction):
-        row["state"] = prediction.state.values_by_name
+        row["state"] = [{"slot": name, **_plain(value)} for name, value in prediction.state.items()]
     return {**row, **{name: prediction[name] for name in _ABOUT}}
 
 
