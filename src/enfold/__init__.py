@@ -20,11 +20,13 @@ _HOMES = {
     "enfold.models": [
         "AutoConfig",
         "AutoModel",
+        "AutoModelForCausalLM",
         "AutoModelForMaskedLM",
         "AutoModelForMultipleChoice",
         "AutoModelForNextSentencePrediction",
         "AutoModelForPreTraining",
         "AutoModelForQuestionAnswering",
+        "AutoModelForSeq2SeqLM",
         "AutoModelForSequenceClassification",
         "AutoModelForTokenClassification",
         "PreTrainedModel",

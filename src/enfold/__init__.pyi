@@ -7,30 +7,46 @@ from enfold.evaluation import Report as Report
 from enfold.evaluation import evaluate as evaluate
 from enfold.models import AutoConfig as AutoConfig
 from enfold.models import AutoModel as AutoModel
+from enfold.models import AutoModelForCausalLM as AutoModelForCausalLM
 from enfold.models import AutoModelForMaskedLM as AutoModelForMaskedLM
 from enfold.models import AutoModelForMultipleChoice as AutoModelForMultipleChoice
 from enfold.models import AutoModelForNextSentencePrediction as AutoModelForNextSentencePrediction
 from enfold.models import AutoModelForPreTraining as AutoModelForPreTraining
 from enfold.models import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
+from enfold.models import AutoModelForSeq2SeqLM as AutoModelForSeq2SeqLM
 from enfold.models import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from enfold.models import AutoModelForTokenClassification as AutoModelForTokenClassification
 from enfold.models import PreTrainedModel as PreTrainedModel
+from enfold.models.encoder import DecoderModel as _DecoderModel
 from enfold.models.encoder import EncoderModel as _EncoderModel
+from enfold.models.encoder_decoder import EncoderDecoderModel as _EncoderDecoderModel
+from enfold.models.families.bart import BartConfig as BartConfig
 from enfold.models.families.bert import BertConfig as BertConfig
+from enfold.models.families.gpt2 import GPT2Config as GPT2Config
+from enfold.models.families.llama import LlamaConfig as LlamaConfig
 from enfold.models.heads import MultipleChoice as _MultipleChoice
 from enfold.models.heads import NextSentence as _NextSentence
 from enfold.models.heads import QuestionAnswering as _QuestionAnswering
 from enfold.models.heads import SequenceClassification as _SequenceClassification
 from enfold.models.heads import TokenClassification as _TokenClassification
+from enfold.models.language_heads import CausalLM as _CausalLM
+from enfold.models.language_heads import ConditionalGeneration as _ConditionalGeneration
+from enfold.models.language_heads import DecoderAlone as _DecoderAlone
 from enfold.models.language_heads import MaskedLM as _MaskedLM
 from enfold.models.language_heads import PreTraining as _PreTraining
 from enfold.pipelines import TextClassificationPipeline as TextClassificationPipeline
 from enfold.pipelines import pipeline as pipeline
 from enfold.project import Project as Project
 from enfold.text import AutoTokenizer as AutoTokenizer
+from enfold.text import BertTokenizer as BertTokenizer
+from enfold.text import BertTokenizer as BertTokenizerFast
+from enfold.text import GPT2Tokenizer as GPT2Tokenizer
+from enfold.text import GPT2Tokenizer as GPT2TokenizerFast
+from enfold.text import LlamaTokenizer as LlamaTokenizer
+from enfold.text import LlamaTokenizer as LlamaTokenizerFast
+from enfold.text import RobertaTokenizer as BartTokenizer
+from enfold.text import RobertaTokenizer as BartTokenizerFast
 from enfold.text import Tokenizer as Tokenizer
-from enfold.text.families import BertTokenizer as BertTokenizer
-from enfold.text.families import BertTokenizer as BertTokenizerFast
 from enfold.training import DataCollatorWithPadding as DataCollatorWithPadding
 from enfold.training import EarlyStoppingCallback as EarlyStoppingCallback
 from enfold.training import Trainer as Trainer
@@ -48,6 +64,12 @@ from enfold.values import Span as Span
 
 __version__: str
 
+class BartDecoder(_DecoderModel): ...
+class BartForCausalLM(_DecoderAlone): ...
+class BartForConditionalGeneration(_ConditionalGeneration): ...
+class BartForQuestionAnswering(_QuestionAnswering): ...
+class BartForSequenceClassification(_SequenceClassification): ...
+class BartModel(_EncoderDecoderModel): ...
 class BertForMaskedLM(_MaskedLM): ...
 class BertForMultipleChoice(_MultipleChoice): ...
 class BertForNextSentencePrediction(_NextSentence): ...
@@ -55,19 +77,41 @@ class BertForPreTraining(_PreTraining): ...
 class BertForQuestionAnswering(_QuestionAnswering): ...
 class BertForSequenceClassification(_SequenceClassification): ...
 class BertForTokenClassification(_TokenClassification): ...
+class BertLMHeadModel(_CausalLM): ...
 class BertModel(_EncoderModel): ...
+class GPT2ForQuestionAnswering(_QuestionAnswering): ...
+class GPT2ForSequenceClassification(_SequenceClassification): ...
+class GPT2ForTokenClassification(_TokenClassification): ...
+class GPT2LMHeadModel(_CausalLM): ...
+class GPT2Model(_DecoderModel): ...
+class LlamaForCausalLM(_CausalLM): ...
+class LlamaForQuestionAnswering(_QuestionAnswering): ...
+class LlamaForSequenceClassification(_SequenceClassification): ...
+class LlamaForTokenClassification(_TokenClassification): ...
+class LlamaModel(_DecoderModel): ...
 
 __all__ = [
     "AutoConfig",
     "AutoModel",
+    "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
     "AutoModelForMultipleChoice",
     "AutoModelForNextSentencePrediction",
     "AutoModelForPreTraining",
     "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
     "AutoTokenizer",
+    "BartConfig",
+    "BartDecoder",
+    "BartForCausalLM",
+    "BartForConditionalGeneration",
+    "BartForQuestionAnswering",
+    "BartForSequenceClassification",
+    "BartModel",
+    "BartTokenizer",
+    "BartTokenizerFast",
     "BertConfig",
     "BertForMaskedLM",
     "BertForMultipleChoice",
@@ -76,6 +120,7 @@ __all__ = [
     "BertForQuestionAnswering",
     "BertForSequenceClassification",
     "BertForTokenClassification",
+    "BertLMHeadModel",
     "BertModel",
     "BertTokenizer",
     "BertTokenizerFast",
@@ -85,7 +130,23 @@ __all__ = [
     "Encoding",
     "EnfoldError",
     "Feedback",
+    "GPT2Config",
+    "GPT2ForQuestionAnswering",
+    "GPT2ForSequenceClassification",
+    "GPT2ForTokenClassification",
+    "GPT2LMHeadModel",
+    "GPT2Model",
+    "GPT2Tokenizer",
+    "GPT2TokenizerFast",
     "LabelSet",
+    "LlamaConfig",
+    "LlamaForCausalLM",
+    "LlamaForQuestionAnswering",
+    "LlamaForSequenceClassification",
+    "LlamaForTokenClassification",
+    "LlamaModel",
+    "LlamaTokenizer",
+    "LlamaTokenizerFast",
     "Metric",
     "PreTrainedModel",
     "Prediction",

@@ -91,10 +91,10 @@ def test_a_mask_that_does_not_fit_is_refused(shape, message):
 def test_a_masked_first_place_that_is_pooled_is_computed_and_said_once(caplog):
     mask = [[1, 1, 1, 1], [0, 0, 1, 1]]
     for _ in range(2):
-        entry = through(mask, pools_first=True)
+        entry = through(mask, reads=torch.zeros(2, dtype=torch.long))
         assert entry.index is None
         assert entry.bias.shape == (2, 1, 1, 4)
-    assert caplog.text.count("the first place of example 1 is masked") == 1
+    assert caplog.text.count("place 0 of example 1 is masked") == 1
     assert through(mask).index is not None
 
 
@@ -109,7 +109,7 @@ def test_a_label_at_a_masked_place_is_computed_and_said_once(caplog):
 
 
 def test_padding_comes_back_as_zeros_on_the_padded_path_too():
-    entry = through([[1, 1, 1, 0], [0, 1, 1, 1]], pools_first=True)
+    entry = through([[1, 1, 1, 0], [0, 1, 1, 1]], reads=torch.zeros(2, dtype=torch.long))
     back = entry.outside(torch.ones(8, 2))
     assert back[0, 3].eq(0).all()
     assert back[1, 0].eq(0).all()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from checkers import Inputs, Pair, assert_same_names, assert_same_outputs
+from checkers import EXACT, Inputs, Pair, assert_same_names, assert_same_outputs
 from safetensors import safe_open
 
 # What transformers writes about itself rather than about the model.
@@ -17,7 +17,7 @@ _OWN_NEWS = ("transformers_version", "_name_or_path")
 WEIGHTS = "model.safetensors"
 
 
-def assert_reads_theirs(our_class: type, pair: Pair, inputs: Inputs, folder: Path) -> None:
+def assert_reads_theirs(our_class: type, pair: Pair, inputs: Inputs, folder: Path, *, exact: float = EXACT) -> None:
     """A folder that ``transformers`` wrote gives the same model: nothing new, nothing left over, the same outputs."""
     pair.theirs.save_pretrained(folder)
     read = our_class.from_pretrained(folder)
@@ -25,16 +25,16 @@ def assert_reads_theirs(our_class: type, pair: Pair, inputs: Inputs, folder: Pat
     for what in ("initialised", "mismatched", "unused"):
         assert not getattr(report, what), f"{what}: {', '.join(getattr(report, what))}"
     assert not read.training, "a model that was read must be in evaluation mode"
-    assert_same_outputs(Pair(read, pair.theirs), inputs)
+    assert_same_outputs(Pair(read, pair.theirs), inputs, exact=exact)
 
 
-def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Path) -> None:
+def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Path, *, exact: float = EXACT) -> None:
     """A folder that we wrote gives ``transformers`` the same model: no key missing or unexpected, the same outputs."""
     pair.ours.save_pretrained(folder)
     read, report = their_class.from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         assert not report[what], f"{what}: {sorted(map(str, report[what]))}"
-    assert_same_outputs(Pair(pair.ours, read.eval()), inputs)
+    assert_same_outputs(Pair(pair.ours, read.eval()), inputs, exact=exact)
 
 
 def assert_same_files(pair: Pair, folder: Path) -> None:

@@ -39,23 +39,17 @@ def assert_packed_is_padded(model: nn.Module, inputs: Inputs, *, same_loss: bool
 
     Args:
         model: the model.
-        inputs: a batch padded at the right, with token types.
+        inputs: a batch padded at the right.
         same_loss: False for spans, whose padded loss is over padding too.
     """
     real = real_places(inputs)
     assert real is not None and not bool(real.all()), "the batch has no padding"
-    ids, types = (
-        [row[own].tolist() for row, own in zip(inputs[name], real, strict=True)]
-        for name in ("input_ids", "token_type_ids")
-    )
-    packed = pack(ids, types)
-    arguments: dict[str, Any] = {
-        "input_ids": packed.input_ids,
-        "token_type_ids": packed.token_type_ids,
-        "layout": packed.layout,
-    }
+    named = [name for name in ("input_ids", "token_type_ids") if name in inputs]
+    rows = [[row[own].tolist() for row, own in zip(inputs[name], real, strict=True)] for name in named]
+    packed = pack(*rows)
+    arguments: dict[str, Any] = {name: getattr(packed, name) for name in named} | {"layout": packed.layout}
     for name, values in inputs.items():
-        if name not in ("input_ids", "token_type_ids", "attention_mask"):
+        if name not in (*named, "attention_mask"):
             arguments[name] = values[real] if values.shape == real.shape else values
     here, there = model(**inputs), model(**arguments)
     for name in here:

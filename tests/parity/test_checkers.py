@@ -32,7 +32,7 @@ def test_a_wrong_activation(head: str) -> None:
         block.feed_forward.activation = right
     assert_same_outputs(pair, inputs)
     if head == "ForMaskedLM":
-        pair.ours.lm_activation = nn.GELU(approximate="tanh")
+        pair.ours.activation = nn.GELU(approximate="tanh")
         fails(assert_same_outputs, pair, inputs, match="off by")
 
 

@@ -4,17 +4,19 @@ from enfold.layers.activations import activation
 from enfold.layers.attention import Attention, attention
 from enfold.layers.block import Block
 from enfold.layers.dropout import Dropout
-from enfold.layers.embeddings import Embeddings
 from enfold.layers.feed_forward import FeedForward
 from enfold.layers.linear import Int8Linear, int8_product, quantise_linear
 from enfold.layers.packing import Layout, Packed, layout_of, pack
 from enfold.layers.specs import (
     AttentionSpec,
     EmbeddingSpec,
-    EncoderSpec,
     FeedForwardSpec,
     NormSpec,
+    PairSpec,
     PositionSpec,
+    RelativeSpec,
+    RotarySpec,
+    StackSpec,
 )
 
 __all__ = [
@@ -23,15 +25,17 @@ __all__ = [
     "Block",
     "Dropout",
     "EmbeddingSpec",
-    "Embeddings",
-    "EncoderSpec",
     "FeedForward",
     "FeedForwardSpec",
     "Int8Linear",
     "Layout",
     "NormSpec",
     "Packed",
+    "PairSpec",
     "PositionSpec",
+    "RelativeSpec",
+    "RotarySpec",
+    "StackSpec",
     "activation",
     "attention",
     "int8_product",

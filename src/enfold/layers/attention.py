@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,34 +11,52 @@ from torch.autograd.function import once_differentiable
 
 from enfold.layers import batched_attention
 from enfold.layers.batched_attention import Problem
+from enfold.layers.biased_attention import biased_attention
+from enfold.layers.context import Context, ScoreBias
 from enfold.layers.linear import project
 from enfold.layers.noise import new_seed, rounded
 from enfold.layers.packing import Layout
+from enfold.layers.positions import turn
+from enfold.layers.specs import AttentionSpec
 
-__all__ = ["Attention", "attention", "attention_weights"]
+__all__ = ["Attention", "CrossAttention", "attention", "attention_weights"]
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, *, bias: Tensor | None = None, dropout: float = 0.0
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layout: Layout,
+    *,
+    bias: Tensor | None = None,
+    score_bias: ScoreBias | None = None,
+    scale: float | None = None,
+    dropout: float = 0.0,
 ) -> Tensor:
-    """softmax(q kᵀ / √head_width + bias) v within each row of the layout.
+    """softmax(scale q kᵀ + bias) v within each row of the layout.
 
     Eager code keeps the attention weights for backward. Compiled code sees one opaque operation, which computes them
     again there. On CUDA, half precision without bias and dropout goes to the variable-length kernel of PyTorch.
 
     Args:
         q: (q_tokens, heads, head_width)
-        k, v: (kv_tokens, heads, head_width)
+        k, v: (kv_tokens, heads or a divisor, head_width); each key head serves as many query heads.
         layout: where each row lies, and what its tokens see.
         bias: (rows or 1, heads or 1, length or 1, length), for rows of one length only; it gets no gradient.
+        score_bias: a further bias computed from queries, keys and positions; gradients reach what it is made of.
+        scale: 1 / √head_width where None.
         dropout: the share of weights dropped.
 
     Returns:
         (q_tokens, heads, head_width)
     """
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if k.shape[1] != q.shape[1]:
+        k, v = (own.repeat_interleave(q.shape[1] // own.shape[1], 1) for own in (k, v))
+    if score_bias is not None:
+        return biased_attention(q, k, v, layout, score_bias, bias=bias, scale=scale, dropout=dropout)
     if _fits_varlen(q, bias, dropout):
-        return _varlen(q, k, v, layout)
-    scale = q.shape[-1] ** -0.5
+        return _varlen(q, k, v, layout, scale)
     seed = new_seed() if dropout > 0 else None
     window = -1 if layout.window is None else layout.window
     settings = (scale, layout.causal, window, rounded(dropout))
@@ -158,10 +176,10 @@ def _varlen_attn() -> Callable[..., Any] | None:
     return varlen_attn
 
 
-def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
     side = -1 if layout.window is None else layout.window
     result = _varlen_attn()(  # type: ignore[misc]
-        q,
+        q * (scale * q.shape[-1] ** 0.5),
         k,
         v,
         layout.q_offsets.int(),
@@ -173,53 +191,148 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     return result if isinstance(result, Tensor) else result[0]
 
 
-def attention_weights(q: Tensor, k: Tensor, layout: Layout, bias: Tensor | None = None) -> list[Tensor]:
+def attention_weights(
+    q: Tensor,
+    k: Tensor,
+    layout: Layout,
+    bias: Tensor | None = None,
+    *,
+    score_bias: ScoreBias | None = None,
+    scale: float | None = None,
+) -> list[Tensor]:
     """The weights of each row, (heads, queries, keys), without dropout: what ``output_attentions`` shows."""
     weights = []
-    q_rows, k_rows = q.split(layout.q_lengths.tolist()), k.split(layout.kv_lengths.tolist())
+    if k.shape[1] != q.shape[1]:
+        k = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
+    lengths = layout.q_lengths.tolist()
+    q_rows, k_rows = q.split(lengths), k.split(layout.kv_lengths.tolist())
     for row, (queries, keys) in enumerate(zip(q_rows, k_rows, strict=True)):
         problem = Problem(
             (queries.shape[0],),
             (keys.shape[0],),
             None if bias is None else bias[min(row, bias.shape[0] - 1)][None],
-            q.shape[-1] ** -0.5,
+            q.shape[-1] ** -0.5 if scale is None else scale,
             layout.causal,
             layout.window,
             0.0,
             0,
         )
-        scores = queries.transpose(0, 1) @ keys.permute(1, 2, 0) * problem.scale
-        groups = problem.plan(queries).groups  # none for a row without tokens
+        queries, keys = queries.transpose(0, 1), keys.transpose(0, 1)
+        scores = queries @ keys.transpose(1, 2) * problem.scale
+        groups = problem.plan(queries.transpose(0, 1)).groups  # none for a row without tokens
         own = problem.group_bias(groups[0], q.shape[1], q.device, q.dtype) if groups else None
         scores = scores if own is None else scores + own
+        if score_bias is not None and groups:
+            at = layout.positions.split(lengths)[row][None]
+            scores = scores + score_bias(queries[None], keys[None], at, at)[0]
         weights.append(torch.softmax(scores, -1).nan_to_num(0.0))
     return weights
 
 
-class Attention(nn.Module):
-    """Attention that is handed its projections at each call, so that any kind of linear may stand there.
+Split = Callable[[Sequence[Tensor], int, int], tuple[Tensor, Tensor, Tensor]]
+
+
+def _separate(mapped: Sequence[Tensor], heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = mapped
+    return q.unflatten(-1, (heads, -1)), k.unflatten(-1, (kv_heads, -1)), v.unflatten(-1, (kv_heads, -1))
+
+
+def _stacked(mapped: Sequence[Tensor], heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    width = mapped[0].shape[-1] // (heads + 2 * kv_heads)
+    q, k, v = mapped[0].unflatten(-1, (-1, width)).split([heads, kv_heads, kv_heads], 1)
+    return q, k, v
+
+
+def _per_head(mapped: Sequence[Tensor], heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = mapped[0].unflatten(-1, (heads, -1)).chunk(3, -1)
+    return q, k, v
+
+
+_SPLITS: dict[str, Split] = {"separate": _separate, "stacked": _stacked, "per head": _per_head}
+
+
+class _Observed(nn.Module):
+    """Attention that shows its weights to those who ask.
 
     Attributes:
         observers: called with the weights of each row, (heads, queries, keys), when there are any.
     """
 
-    def __init__(self, *, heads: int, dropout: float) -> None:
+    def __init__(self, spec: AttentionSpec) -> None:
         super().__init__()
-        self.heads = heads
-        self.dropout = dropout
+        self.heads = spec.heads
+        self.kv_heads = spec.kv_heads or spec.heads
+        self.scale = spec.scale
+        self.dropout = spec.dropout
         self.observers: list[Callable[[list[Tensor]], None]] = []
 
-    def forward(
-        self, hidden: Tensor, layout: Layout, bias: Tensor | None, query: nn.Module, key: nn.Module, value: nn.Module
-    ) -> Tensor:
-        """(tokens, width) to (tokens, width), before the output projection."""
-        q, k, v = (own.unflatten(-1, (self.heads, -1)) for own in project(hidden, (query, key, value)))
+    def show(self, q: Tensor, k: Tensor, layout: Layout, **biases: Any) -> None:
+        """Compute the weights for the observers, if there are any."""
         if self.observers:
-            weights = attention_weights(q, k, layout, bias)
+            weights = attention_weights(q, k, layout, scale=self.scale, **biases)
             for observe in self.observers:
                 observe(weights)
-        return attention(q, k, v, layout, bias=bias, dropout=self.dropout if self.training else 0.0).flatten(1)
 
     def extra_repr(self) -> str:
         """The heads and the dropout, as they print."""
         return f"heads={self.heads}, dropout={self.dropout}"
+
+
+class Attention(_Observed):
+    """Self-attention that is handed its maps at each call, so that any kind of linear may stand there.
+
+    Args:
+        spec: heads, scale, window, how the maps are kept.
+        rotation: which of the context's rotations turns queries and keys, if one does.
+    """
+
+    def __init__(self, spec: AttentionSpec, rotation: int | None = None) -> None:
+        super().__init__(spec)
+        self.window = spec.window
+        self.rotation = rotation
+        self._split = _SPLITS[spec.maps]
+
+    def forward(
+        self, hidden: Tensor, context: Context, maps: Sequence[nn.Module], norms: Sequence[nn.Module], number: int
+    ) -> Tensor:
+        """(tokens, width) to (tokens, heads · head_width), before the output map.
+
+        Args:
+            hidden: (tokens, width)
+            context: what the pass shares.
+            maps: to queries, keys and values, separate or as one.
+            norms: of each head's queries and keys, or none.
+            number: which of the caches is this block's.
+        """
+        q, k, v = self._split(project(hidden, maps), self.heads, self.kv_heads)
+        if norms:
+            q, k = norms[0](q), norms[1](k)
+        if self.rotation is not None:
+            q, k = turn(q, context.rotations[self.rotation]), turn(k, context.rotations[self.rotation])
+        layout = context.layout.seeing(causal=context.layout.causal, window=self.window)
+        if context.cache is not None:
+            found = context.cache.attend(number, q, k, v, layout, self, context)
+            if found is not None:
+                return found.flatten(1)
+        biases = {"bias": context.bias, "score_bias": context.score_bias}
+        self.show(q, k, layout, **biases)
+        dropout = self.dropout if self.training else 0.0
+        return attention(q, k, v, layout, **biases, scale=self.scale, dropout=dropout).flatten(1)
+
+
+class CrossAttention(_Observed):
+    """Attention of one stack's tokens to another's states."""
+
+    def forward(self, hidden: Tensor, context: Context, maps: Sequence[nn.Module], number: int) -> Tensor:
+        """(tokens, width) to (tokens, heads · head_width), before the output map; the maps are separate."""
+        memory = context.memory
+        assert memory is not None
+        q = maps[0](hidden).unflatten(-1, (self.heads, -1))
+        if memory.hidden is None:
+            return context.cache.cross(number, q, self).flatten(1)
+        k, v = (own.unflatten(-1, (self.kv_heads, -1)) for own in project(memory.hidden, maps[1:]))
+        if context.cache is not None:
+            context.cache.keep_cross(number, k, v, memory.layout)
+        self.show(q, k, memory.layout, bias=memory.bias)
+        dropout = self.dropout if self.training else 0.0
+        return attention(q, k, v, memory.layout, bias=memory.bias, scale=self.scale, dropout=dropout).flatten(1)

@@ -6,7 +6,7 @@
 - A 3-D or 4-D mask: nothing is gathered; the mask becomes a bias on the attention scores (the *padded path*).
   3-D is (batch, seq, seq) with 1 where a token may look. 4-D is (batch, 1 or heads, 1 or seq, seq): boolean or
   integer with 1 where a token may look, or floating point and added to the scores.
-- Where ``transformers`` would use the state of a masked place (a pooled first token that is masked, a label
+- Where ``transformers`` would use the state of a masked place (a pooled token that is masked, a label
   that is not -100 there, a span loss over padded rows), the batch takes the padded path too, so that the
   result is the same.
 - Under ``torch.compile`` every padded batch takes the padded path, whose shapes do not depend on the data;
@@ -64,15 +64,27 @@ class Entry:
             return padded
         return padded.masked_fill(~self.real.view(*self.shape, *([1] * len(rest))), 0)
 
-    def outside_weights(self, weights: list[Tensor]) -> Tensor:
-        """Attention weights (heads, length, length) of each row to (batch, heads, seq, seq), zeros at padding."""
+    def outside_weights(self, weights: list[Tensor], keys: Entry | None = None) -> Tensor:
+        """Attention weights (heads, queries, keys) of each row to (batch, heads, seq, key seq), zeros at padding.
+
+        Keys are those of another batch where ``keys`` is given. With a cache, a row's keys are all it has read; they
+        then stand at the left.
+        """
         batch, seq = self.shape
-        result = weights[0].new_zeros(batch, weights[0].shape[0], seq, seq)
-        places = torch.arange(batch * seq, device=result.device) if self.index is None else self.index
-        for row, (own, part) in enumerate(zip(places.split(self.layout.lengths), weights, strict=True)):
-            at = own - row * seq
-            result[row, :, at[:, None], at[None, :]] = part
+        other = self if keys is None else keys
+        longest = max(other.shape[1], *(own.shape[2] for own in weights))
+        result = weights[0].new_zeros(batch, weights[0].shape[0], seq, longest)
+        columns = other.places()
+        for row, (at, part) in enumerate(zip(self.places(), weights, strict=True)):
+            own = columns[row] if columns[row].shape[0] == part.shape[2] else torch.arange(part.shape[2])
+            result[row, :, at[:, None], own.to(at.device)[None, :]] = part
         return result
+
+    def places(self) -> list[Tensor]:
+        """The place in its row of each packed token, row by row."""
+        batch, seq = self.shape
+        places = torch.arange(batch * seq, device=self.layout.positions.device) if self.index is None else self.index
+        return list((places % seq).split(self.layout.lengths))
 
 
 def enter(
@@ -81,7 +93,7 @@ def enter(
     dtype: torch.dtype,
     attention_mask: Tensor | None,
     *,
-    pools_first: bool = False,
+    reads: Tensor | None = None,
     labels: Tensor | None = None,
     whole_rows: bool = False,
 ) -> Entry:
@@ -92,7 +104,7 @@ def enter(
         device: where the tokens are.
         dtype: of the attention scores.
         attention_mask: None, 2-D, 3-D or 4-D as above.
-        pools_first: whether the state at the first place of each row is used.
+        reads: (batch,) the place of each row whose state is pooled, if one is.
         labels: (batch, seq) labels of each place, if the loss has such.
         whole_rows: whether the loss is over all places of a row, padding included.
 
@@ -111,7 +123,7 @@ def enter(
     if not padded:
         if bool(real.all()):
             return Entry(_every_place(shape, device), None, shape, None, None)
-        padded = whole_rows or _reads_padding(real, pools_first, labels)
+        padded = whole_rows or _reads_padding(real, reads, labels)
     if padded:
         return Entry(_every_place(shape, device), _bias(real[:, None, None, :], dtype), shape, None, real)
     index = real.flatten().nonzero().squeeze(1)
@@ -149,25 +161,28 @@ def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask == 0, float("-inf"))
 
 
-def _reads_padding(real: Tensor, pools_first: bool, labels: Tensor | None) -> bool:
+def _reads_padding(real: Tensor, reads: Tensor | None, labels: Tensor | None) -> bool:
     if labels is not None and bool(((labels.to(real.device) != -100) & ~real).any()):
         _warn_once(
+            "labels",
             "some labels other than -100 stand at masked places; they count in the loss, as in transformers. "
-            "Set them to -100 unless that is meant"
+            "Set them to -100 unless that is meant",
         )
         return True
-    if pools_first and not bool(real[:, 0].all()):
-        row = int((~real[:, 0]).nonzero()[0, 0])
-        _warn_once(
-            f"the first place of example {row} is masked, and its state is pooled all the same, as in "
-            "transformers. Pad on the right unless that is meant"
-        )
-        return True
+    if reads is not None:
+        read = real.gather(1, reads.to(real.device)[:, None])[:, 0]
+        if not bool(read.all()):
+            row = int((~read).nonzero()[0, 0])
+            _warn_once(
+                "pooled",
+                f"place {int(reads[row])} of example {row} is masked, and its state is pooled all the same, as in "
+                "transformers. Pad on the other side unless that is meant",
+            )
+            return True
     return False
 
 
-def _warn_once(message: str) -> None:
-    kind = message[:20]
+def _warn_once(kind: str, message: str) -> None:
     if kind not in _warned:
         _warned.add(kind)
         log.warning(message)

@@ -1,55 +1,89 @@
-"""Token ids to vectors: words, segment types and learned positions, summed and normalised."""
+"""Token ids to vectors: words, segment types and positions, summed, and normalised where the family does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from enfold.errors import InputError
 from enfold.layers.packing import Layout
-from enfold.layers.places import Assembly
 
-__all__ = ["Embeddings", "check_inputs"]
+__all__ = ["Embed", "check_inputs"]
 
 
-class Embeddings(Assembly):
-    """norm(words[ids] + types[type_ids] + positions[positions]) (Devlin et al., 2019, figure 2).
+class Embed(nn.Module):
+    """norm(scale · words[ids] + types[type_ids] + positions[places]) (Devlin et al., 2019, figure 2).
 
-    Parts: ``words``, ``types``, ``positions``, ``embeddings_norm``, ``embeddings_dropout``.
+    It is handed its parts at each call. Only ``words`` and ``embeddings_dropout`` are always there.
+
+    Args:
+        scale: what word vectors are multiplied by.
+        round_scale: whether the scale is rounded to the vectors' precision first.
+        roles: the parts there are.
+        project: what is brought to the stack's width, if anything is: ``words`` or the ``sum``.
     """
 
+    def __init__(self, scale: float, round_scale: bool, roles: frozenset[str], project: str | None) -> None:
+        super().__init__()
+        self.scale = scale
+        self.round_scale = round_scale
+        self.roles = roles
+        self.project = project
+
     def forward(
-        self, input_ids: Tensor | None, token_type_ids: Tensor | None, positions: Tensor, inputs_embeds: Tensor | None
+        self,
+        part: Callable[[str], nn.Module],
+        input_ids: Tensor | None,
+        token_type_ids: Tensor | None,
+        positions: Tensor,
+        inputs_embeds: Tensor | None,
     ) -> Tensor:
-        """(tokens,) ids, types and positions, or (tokens, width) vectors in place of ids, to (tokens, width)."""
-        part = self.part
-        words = part("words")(input_ids) if inputs_embeds is None else inputs_embeds
-        if token_type_ids is None:
-            token_type_ids = torch.zeros_like(positions)
-        hidden = words + part("types")(token_type_ids) + part("positions")(positions)
-        return part("embeddings_dropout")(part("embeddings_norm")(hidden))
+        """(tokens,) ids, types and places, or (tokens, width) vectors in place of ids, to (tokens, width)."""
+        hidden = part("words")(input_ids) if inputs_embeds is None else inputs_embeds
+        if self.scale != 1.0 and inputs_embeds is None:
+            hidden = hidden * self._scale(hidden)
+        if self.project == "words":
+            hidden = part("embeddings_projection")(hidden)
+        if "types" in self.roles:
+            types = torch.zeros_like(positions) if token_type_ids is None else token_type_ids
+            hidden = hidden + part("types")(types)
+        if "positions" in self.roles:
+            hidden = hidden + part("positions")(positions).to(hidden.dtype)
+        if "embeddings_norm" in self.roles:
+            hidden = part("embeddings_norm")(hidden)
+        hidden = part("embeddings_dropout")(hidden)
+        return part("embeddings_projection")(hidden) if self.project == "sum" else hidden
+
+    def _scale(self, hidden: Tensor) -> float | Tensor:
+        return torch.tensor(self.scale, dtype=hidden.dtype, device=hidden.device) if self.round_scale else self.scale
+
+    def extra_repr(self) -> str:
+        """The scale, as it prints."""
+        return f"scale={self.scale}"
 
 
 def check_inputs(
     layout: Layout,
     input_ids: Tensor | None,
     token_type_ids: Tensor | None,
-    positions: Tensor,
-    sizes: tuple[int, int, int],
+    positions: Tensor | None,
+    sizes: tuple[int, int | None, int | None],
 ) -> None:
     """Refuse ids outside a table, before the look-up fails without saying where.
 
     Args:
         layout: where each row lies, for the message.
-        input_ids, token_type_ids, positions: (tokens,)
-        sizes: how many words, segment types and positions there are.
+        input_ids, token_type_ids, positions: (tokens,), or None.
+        sizes: how many words, segment types and places there are; None where any number is right.
 
     Raises:
         InputError: the message names the example, the position in it and the id.
     """
     what = ("input_ids", "token_type_ids", "position")
     for name, values, size in zip(what, (input_ids, token_type_ids, positions), sizes, strict=True):
-        if values is None or values.numel() == 0:
+        if values is None or size is None or values.numel() == 0:
             continue
         low, high = (int(bound) for bound in torch.aminmax(values))
         if low >= 0 and high < size:

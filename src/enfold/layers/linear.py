@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from enfold.errors import InputError
 
-__all__ = ["Int8Linear", "Int8Product", "int8_product", "project", "quantise_linear"]
+__all__ = ["Int8Linear", "Int8Product", "TransposedLinear", "int8_product", "linear", "project", "quantise_linear"]
 
 log = logging.getLogger("enfold.layers")
 
@@ -183,6 +183,35 @@ class Int8Linear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class TransposedLinear(nn.Module):
+    """A linear map whose weight is kept as (inputs, outputs), as GPT-2's checkpoints have it.
+
+    Attributes:
+        weight: (inputs, outputs).
+        bias: (outputs,), or None.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = nn.Parameter(torch.empty(in_features, out_features))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(…, inputs) to (…, outputs)."""
+        return F.linear(hidden, self.weight.t(), self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes, as they print."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def linear(in_features: int, out_features: int, *, bias: bool = True, transposed: bool = False) -> nn.Module:
+    """A new map of either kind."""
+    return (TransposedLinear if transposed else nn.Linear)(in_features, out_features, bias=bias)
+
+
 def project(hidden: Tensor, maps: Sequence[nn.Module]) -> list[Tensor]:
     """Several linear maps of one input; int8 ones share its bytes."""
     if all(isinstance(own, Int8Linear) for own in maps):
@@ -192,11 +221,11 @@ def project(hidden: Tensor, maps: Sequence[nn.Module]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def quantise_linear(module: nn.Linear, format: str = "int8") -> Int8Linear:
+def quantise_linear(module: nn.Linear | TransposedLinear, format: str = "int8") -> Int8Linear:
     """The same map with int8 weights.
 
     Args:
-        module: any ``torch.nn.Linear``.
+        module: any ``torch.nn.Linear`` or transposed one.
         format: ``int8``, the only one there is.
 
     Raises:
@@ -204,10 +233,10 @@ def quantise_linear(module: nn.Linear, format: str = "int8") -> Int8Linear:
     """
     if format != "int8":
         raise InputError(f"no weight format {format!r}; there is: int8")
-    weight = module.weight.float()
+    weight = (module.weight.t() if isinstance(module, TransposedLinear) else module.weight).float()
     if not bool(weight.isfinite().all()):
         raise InputError("the weights are not all finite, so they cannot be quantised")
     scale = weight.abs().amax(1).clamp_(min=1e-12).div_(_LARGEST)
-    rounded = (weight / scale[:, None]).round_().clamp_(-_LARGEST, _LARGEST).to(torch.int8)
+    rounded = (weight / scale[:, None]).round_().clamp_(-_LARGEST, _LARGEST).to(torch.int8).contiguous()
     bias = None if module.bias is None else module.bias.detach().float().clone()
     return Int8Linear(rounded, scale, bias).train(module.training)

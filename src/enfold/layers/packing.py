@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from enfold.errors import InputError
 
-__all__ = ["Layout", "Packed", "layout_of", "pack"]
+__all__ = ["Layout", "Packed", "crossing", "layout_of", "pack"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,12 @@ class Layout:
         """(tokens,) the row each token belongs to."""
         rows = torch.arange(self.rows, device=self.q_offsets.device)
         return torch.repeat_interleave(rows, self.q_lengths.to(rows.device), output_size=self.positions.shape[0])
+
+    def seeing(self, *, causal: bool = False, window: int | None = None) -> Layout:
+        """The same layout with another view of what a token sees."""
+        if (self.causal, self.window) == (causal, window):
+            return self
+        return replace(self, causal=causal, window=window)
 
     def to(self, device: torch.device | str) -> Layout:
         """The same layout on another device; the lengths stay on the CPU."""
@@ -152,3 +158,14 @@ def pack(
         token_type_ids = torch.tensor([kind for sequence in type_ids for kind in sequence], dtype=torch.long)
     packed = Packed(input_ids, token_type_ids, layout_of(lengths))
     return packed if device is None else packed.to(device)
+
+
+def crossing(queries: Layout, keys: Layout) -> Layout:
+    """Queries of one batch over keys of another, row by row.
+
+    Raises:
+        InputError: they have another number of rows.
+    """
+    if queries.rows != keys.rows:
+        raise InputError(f"the decoder has {queries.rows} rows, the encoder {keys.rows}; there must be as many")
+    return Layout(queries.q_offsets, keys.q_offsets, queries.positions, queries.q_lengths, keys.q_lengths)

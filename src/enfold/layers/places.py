@@ -16,11 +16,11 @@ __all__ = ["Assembly", "place"]
 
 
 def place(root: nn.Module, path: str, part: nn.Module | nn.Parameter) -> None:
-    """Register ``part`` below ``root`` at a dotted path; modules on the way are made where there are none."""
+    """Register ``part`` below ``root`` at a dotted path; modules on the way, and lists, are made where there are none."""
     *holders, name = path.split(".")
-    for holder in holders:
+    for holder, below in zip(holders, path.split(".")[1:], strict=True):
         if holder not in root._modules:
-            root.add_module(holder, nn.Module())
+            root.add_module(holder, nn.ModuleList() if below.isdigit() else nn.Module())
         found = root._modules[holder]
         assert found is not None
         root = found
@@ -36,9 +36,19 @@ class Assembly(nn.Module):
     def __init__(self, parts: Mapping[str, nn.Module], names: Mapping[str, str]) -> None:
         """Put each part at ``names[role]``; a role without a path is its own."""
         super().__init__()
-        self._paths = {role: tuple(names.get(role, role).split(".")) for role in parts}
+        self._paths: dict[str, tuple[str, ...]] = {}
+        self.assemble(parts, names)
+
+    def assemble(self, parts: Mapping[str, nn.Module], names: Mapping[str, str]) -> None:
+        """Put further parts at their paths."""
+        known = self.__dict__.get("_paths", {})
+        self._paths = known | {role: tuple(names.get(role, role).split(".")) for role in parts}
         for role, part in parts.items():
             place(self, names.get(role, role), part)
+
+    def has(self, role: str) -> bool:
+        """Whether there is a part of that role."""
+        return role in self._paths
 
     def part(self, role: str) -> nn.Module:
         """The module that now stands at the path of ``role``."""

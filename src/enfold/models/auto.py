@@ -7,28 +7,30 @@ real classes, found by pickle as attributes of ``enfold``.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, ClassVar
 
 from enfold.errors import CheckpointError, near
 from enfold.models import families, quantised
 from enfold.models.config import PreTrainedConfig, read_config_file
-from enfold.models.encoder import EncoderModel
 from enfold.models.family import Family
-from enfold.models.heads import Head
 from enfold.models.pretrained import PreTrainedModel
 from enfold.models.weights import find_model
 
 __all__ = [
     "AutoConfig",
     "AutoModel",
+    "AutoModelForCausalLM",
     "AutoModelForMaskedLM",
     "AutoModelForMultipleChoice",
     "AutoModelForNextSentencePrediction",
     "AutoModelForPreTraining",
     "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
     "class_for",
@@ -36,6 +38,10 @@ __all__ = [
     "family_class_names",
     "known_families",
 ]
+
+
+# The suffixes of tasks that class names usually say otherwise.
+_USUAL = {"ForSeq2SeqLM": "ForConditionalGeneration"}
 
 
 @cache
@@ -63,18 +69,43 @@ def _member(model_type: str) -> tuple[str, Family]:
 @cache
 def _make(prefix: str, suffix: str) -> type[PreTrainedModel]:
     family = next(family for family in known_families() if prefix in family.members)
-    kind = EncoderModel if suffix == "Model" else family.heads[suffix]
     members: dict[str, Any] = {
-        "__doc__": kind.__doc__,
         "__module__": "enfold",
         "family": family,
         "config_class": family.members[prefix],
         "base_model_prefix": family.attribute,
         "suffix": suffix,
     }
-    if issubclass(kind, Head):
-        members["stack_class"] = _make(prefix, "Model")
-    return type(prefix + suffix, (kind,), members)
+    if suffix in family.stacks:
+        kind = family.stacks[suffix]
+        return type(prefix + suffix, (kind,), members | {"__doc__": kind.__doc__})
+    plan = family.heads[suffix]
+    stack = _make(prefix, plan.stack)
+    members |= {
+        "__doc__": plan.kind.__doc__,
+        "plan": plan,
+        "stack_class": stack,
+        "base_model_prefix": plan.attribute or family.attribute,
+    }
+    # Where the stack's parts are the model's own, the model is a stack too.
+    kinds = (plan.kind, stack) if plan.attribute == "" else (plan.kind,)
+    made: Any = type(prefix + suffix, kinds, members)
+    made.forward = _signed(made)
+    return made
+
+
+def _signed(kind: Any) -> Callable[..., Any]:
+    """The forward of a class with a head, with the names of its arguments for those who look at signatures."""
+    run = kind.forward
+
+    def forward(self: Any, *inputs: Any, **named: Any) -> Any:
+        return run(self, *inputs, **named)
+
+    either = Parameter.POSITIONAL_OR_KEYWORD
+    names = [Parameter(name, either, default=None) for name in kind.input_names()]
+    forward.__signature__ = Signature([Parameter("self", either), *names])  # type: ignore[attr-defined]
+    forward.__doc__ = run.__doc__
+    return forward
 
 
 def family_class(name: str) -> type | None:
@@ -88,7 +119,7 @@ def family_class(name: str) -> type | None:
                 continue
             if suffix == "Config":
                 return config
-            if suffix == "Model" or suffix in family.heads:
+            if suffix in family.stacks or suffix in family.heads:
                 return _make(prefix, suffix)
     return None
 
@@ -98,7 +129,7 @@ def family_class_names() -> list[str]:
     names: list[str] = []
     for family in known_families():
         names += family.tokenizers
-        names += [prefix + suffix for prefix in family.members for suffix in ("Config", "Model", *family.heads)]
+        names += [prefix + suffix for prefix in family.members for suffix in ("Config", *family.stacks, *family.heads)]
     return sorted(names)
 
 
@@ -109,9 +140,10 @@ def class_for(model_type: str, suffix: str) -> type[PreTrainedModel]:
         CheckpointError: the model type is unknown, or has no such head.
     """
     prefix, family = _member(model_type)
-    if suffix != "Model" and suffix not in family.heads:
+    own = family.tasks.get(suffix, _USUAL.get(suffix, suffix))
+    if own not in family.stacks and own not in family.heads:
         raise CheckpointError(f"model type {model_type!r} has no head {suffix}; it has: {', '.join(family.heads)}")
-    return _make(prefix, suffix)
+    return _make(prefix, own)
 
 
 class AutoConfig:
@@ -191,6 +223,18 @@ class AutoModelForPreTraining(AutoModel):
     """The heads a model was pre-trained with."""
 
     suffix = "ForPreTraining"
+
+
+class AutoModelForCausalLM(AutoModel):
+    """Scores for the token that comes next."""
+
+    suffix = "ForCausalLM"
+
+
+class AutoModelForSeq2SeqLM(AutoModel):
+    """Scores for the token that a decoder says next of what an encoder read."""
+
+    suffix = "ForSeq2SeqLM"
 
 
 class AutoModelForNextSentencePrediction(AutoModel):

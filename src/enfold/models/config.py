@@ -24,6 +24,9 @@ class PreTrainedConfig:
     an attribute and written back, so that nothing is lost between reading and saving.
 
     Attributes:
+        refused: fields that would change the output, with the values that are honoured.
+        aliases: the usual names of fields that this model type calls otherwise, such as ``hidden_size``.
+        default_num_labels: how many outputs a classifier has where nothing says so.
         id2label: the name of each output; its length is ``num_labels``.
         problem_type: which loss ``labels=`` asks for: ``regression``, ``single_label_classification`` or
             ``multi_label_classification``; None lets the first labels decide.
@@ -32,6 +35,8 @@ class PreTrainedConfig:
 
     model_type: ClassVar[str] = ""
     refused: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    aliases: ClassVar[Mapping[str, str]] = {}
+    default_num_labels: ClassVar[int] = 2
 
     architectures: list[str] | None = None
     output_hidden_states: bool = False
@@ -55,6 +60,10 @@ class PreTrainedConfig:
         if values.get("dtype") is None and older is not None:
             values["dtype"] = older
         values.pop("model_type", None)
+        for usual, own in self.aliases.items():
+            if usual in values:
+                values.setdefault(own, values[usual])
+                del values[usual]
         for name in self.field_names():
             setattr(self, name, copy.deepcopy(values.pop(name, getattr(type(self), name))))
         self._extra = tuple(values)
@@ -65,10 +74,19 @@ class PreTrainedConfig:
         if self.id2label is not None:
             self.id2label = {int(key): str(name) for key, name in self.id2label.items()}
         if self.id2label is None or num_labels not in (None, len(self.id2label)):
-            self.num_labels = 2 if num_labels is None else num_labels
+            self.num_labels = self.default_num_labels if num_labels is None else num_labels
         elif self.label2id is None:
             self.label2id = {name: number for number, name in self.id2label.items()}
         self._validate()
+
+    def __getattr__(self, name: str) -> Any:
+        own = type(self).aliases.get(name)
+        if own is None:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        return getattr(self, own)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(type(self).aliases.get(name, name), value)
 
     @classmethod
     def field_names(cls) -> list[str]:
@@ -112,7 +130,7 @@ class PreTrainedConfig:
         Raises:
             InputError: an override is neither a field nor a key of the file.
         """
-        unknown = [name for name in overrides if name not in {*cls.field_names(), *values, "num_labels"}]
+        unknown = [name for name in overrides if name not in {*cls.field_names(), *cls.aliases, *values, "num_labels"}]
         if unknown:
             raise InputError(
                 f"from_pretrained does not take {', '.join(map(repr, unknown))}: no such key in the config"

@@ -1,105 +1,26 @@
-"""The encoder stack: embeddings, blocks, and a pooler on the first token where the model has one."""
+"""Models of one stack: encoders, and decoders, which differ in what a token sees and in a cache."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from enfold.errors import InputError
-from enfold.layers.activations import activation
-from enfold.layers.attention import Attention
-from enfold.layers.block import Block
-from enfold.layers.door import Entry, enter
-from enfold.layers.dropout import Dropout
-from enfold.layers.embeddings import Embeddings, check_inputs
-from enfold.layers.feed_forward import FeedForward
+from enfold.layers.cache import Cache
 from enfold.layers.packing import Layout
-from enfold.layers.places import Assembly, place
-from enfold.layers.specs import EncoderSpec
-from enfold.models.capture import capturing
-from enfold.models.outputs import EncoderOutput, ModelOutput
+from enfold.layers.places import place
+from enfold.layers.specs import PairSpec, StackSpec
+from enfold.models import capture
+from enfold.models.capture import Seen
+from enfold.models.inputs import Inputs, bring_in
+from enfold.models.outputs import ModelOutput, StackOutput
 from enfold.models.pretrained import PreTrainedModel
+from enfold.models.stack import Stack
 
-__all__ = ["EncoderModel", "Inputs", "build_block", "build_embeddings", "returned"]
-
-
-def build_embeddings(spec: EncoderSpec) -> Embeddings:
-    """The embeddings a spec asks for."""
-    table = spec.embeddings
-    parts = {
-        "words": nn.Embedding(table.vocabulary, spec.width, padding_idx=table.pad_id),
-        "positions": nn.Embedding(spec.positions.capacity, spec.width),
-        "types": nn.Embedding(table.types, spec.width),
-        "embeddings_norm": nn.LayerNorm(spec.width, eps=spec.norm.eps),
-        "embeddings_dropout": Dropout(table.dropout),
-    }
-    return Embeddings(parts, spec.names)
-
-
-def build_block(spec: EncoderSpec) -> Block:
-    """One block as a spec asks for."""
-    width, inner = spec.width, spec.feed_forward.width
-    parts = {
-        "attention": Attention(heads=spec.attention.heads, dropout=spec.attention.dropout),
-        "query": nn.Linear(width, width),
-        "key": nn.Linear(width, width),
-        "value": nn.Linear(width, width),
-        "attention_output": nn.Linear(width, width),
-        "attention_dropout": Dropout(spec.dropout),
-        "attention_norm": nn.LayerNorm(width, eps=spec.norm.eps),
-        "up": nn.Linear(width, inner),
-        "feed_forward": FeedForward(activation(spec.feed_forward.activation)),
-        "down": nn.Linear(inner, width),
-        "output_dropout": Dropout(spec.dropout),
-        "output_norm": nn.LayerNorm(width, eps=spec.norm.eps),
-    }
-    return Block(parts, spec.names)
-
-
-class Pooler(Assembly):
-    """tanh(dense(first token)) (Devlin et al., 2019, section 3)."""
-
-    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
-        """(tokens, width) to (rows, width)."""
-        return torch.tanh(self.part("pooler_dense")(hidden[layout.first]))
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """A batch inside the door.
-
-    Attributes:
-        entry: the way back; None for a batch that came packed.
-        arguments: what the stack is called with.
-    """
-
-    entry: Entry | None
-    arguments: dict[str, Any]
-
-    @property
-    def layout(self) -> Layout:
-        """Where each row lies among the packed tokens."""
-        return self.arguments["layout"]
-
-    def outside(self, values: Tensor) -> Tensor:
-        """(tokens, …) as the caller sees it: (batch, seq, …), or unchanged for a batch that came packed."""
-        return values if self.entry is None else self.entry.outside(values)
-
-    def inside(self, values: Tensor) -> Tensor:
-        """Labels of places, (batch, seq) or (tokens,), as (tokens,)."""
-        return values if self.entry is None else self.entry.inside(values)
-
-    def seen(self, output: EncoderOutput) -> dict[str, Any]:
-        """Hidden states and attentions as the caller sees them."""
-        hidden, weights = output.hidden_states, output.attentions
-        if self.entry is not None:
-            hidden = None if hidden is None else tuple(self.entry.outside(states) for states in hidden)
-            weights = None if weights is None else tuple(self.entry.outside_weights(own) for own in weights)
-        return {"hidden_states": hidden, "attentions": weights}
+__all__ = ["DecoderModel", "EncoderModel", "opened_cache", "returned"]
 
 
 def returned(output: ModelOutput, return_dict: bool) -> Any:
@@ -107,57 +28,128 @@ def returned(output: ModelOutput, return_dict: bool) -> Any:
     return output if return_dict else output.to_tuple()
 
 
-class EncoderModel(PreTrainedModel):
-    """A stack without a head."""
+def opened_cache(given: Any, older: Any, use_cache: bool | None, rows: int) -> Cache | None:
+    """The cache that was given under either name, or a new one where one is asked for.
 
-    pooled = True
+    Raises:
+        InputError: it is not one of ours.
+    """
+    cache = older if given is None else given
+    if cache is None:
+        return Cache(rows) if use_cache else None
+    if not isinstance(cache, Cache):
+        raise InputError(
+            f"cache must be what an earlier call of this model gave; it is a {type(cache).__name__}. "
+            "Leave it out at the first call, with use_cache=True"
+        )
+    return cache
 
-    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
-        """Build the stack with new weights, with a pooler unless told otherwise."""
-        self.pooled = add_pooling_layer
-        super().__init__(config)
+
+class EncoderModel(Stack, PreTrainedModel):
+    """A stack without a head; of a family of pairs, the encoder alone.
+
+    Attributes:
+        input_names: the arguments that bring a batch in, in order; a head's targets come after them.
+        option_names: further ones.
+        has_pooler: whether a family's pooler is made where nothing else is said.
+        side: which stack of a pair it is.
+        own_words: whether a stack of a pair has its word vectors for itself alone.
+    """
+
+    input_names: ClassVar[tuple[str, ...]] = (
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+        "position_ids",
+        "inputs_embeds",
+    )
+    option_names: ClassVar[tuple[str, ...]] = ("layout", "cache", "past_key_values", "use_cache")
+    has_pooler: ClassVar[bool] = True
+    side: ClassVar[str] = "encoder"
+    own_words: ClassVar[bool] = False
+
+    def __init__(self, config: Any, add_pooling_layer: bool | None = None) -> None:
+        """Build the stack with new weights, with a pooler if the family has one, unless told otherwise."""
+        self.pooled = self.has_pooler if add_pooling_layer is None else add_pooling_layer
+        PreTrainedModel.__init__(self, config)
 
     def build(self) -> None:
         """Make the modules."""
-        spec = self.family.spec(self.config)
-        self._names = spec.names
-        self._sizes = (spec.embeddings.vocabulary, spec.embeddings.types, spec.positions.capacity)
-        self._heads = spec.attention.heads
-        place(self, spec.names["embeddings"], build_embeddings(spec))
-        place(self, spec.names["blocks"], nn.ModuleList(build_block(spec) for _ in range(spec.depth)))
+        family_spec = self.family.spec(self.config)
+        spec = _one_of(family_spec, self.side) if isinstance(family_spec, PairSpec) else family_spec
+        self.pooled = self.pooled and "pooler" in spec.names
+        self._shared: str | None = None
+        if isinstance(family_spec, PairSpec) and family_spec.shared is not None and not self.own_words:
+            self._shared = family_spec.shared
+            table = spec.embeddings
+            words = nn.Embedding(table.vocabulary, table.width or spec.width, padding_idx=table.pad_id)
+            place(self, self._shared, words)
+        self.build_stack(spec)
         if self.pooled:
-            place(self, spec.names["pooler"], Pooler({"pooler_dense": nn.Linear(spec.width, spec.width)}, spec.names))
+            place(self, spec.names["pooler"], nn.Linear(spec.width, spec.width))
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """The stack of a pair shares the pair's word vectors."""
+        return {} if self._shared is None else {f"{self.spec.names['words']}.weight": f"{self._shared}.weight"}
+
+    @property
+    def words_path(self) -> str:
+        """Where the word vectors lie that vocabulary scores may share."""
+        return self._shared or self.spec.names.get("words", "words")
 
     def enter(
         self,
-        input_ids: Tensor | None,
-        attention_mask: Tensor | None,
-        token_type_ids: Tensor | None,
-        position_ids: Tensor | None,
-        inputs_embeds: Tensor | None,
-        layout: Layout | None,
-        **rules: Any,
+        *,
+        input_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        layout: Layout | None = None,
+        cache: Any = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        pooled: bool = False,
+        reads: Tensor | None = None,
+        **more: Any,
     ) -> Inputs:
-        """Bring a batch inside the door; one that came with a layout is there already."""
-        given = input_ids if inputs_embeds is None else inputs_embeds
-        if given is None or (input_ids is not None and inputs_embeds is not None):
-            raise InputError("give exactly one of input_ids and inputs_embeds")
-        if layout is not None:
-            if attention_mask is not None:
-                raise InputError("packed inputs take no attention_mask: the layout says what is there")
-            return Inputs(None, self._arguments(input_ids, token_type_ids, position_ids, inputs_embeds, layout, None))
-        if given.dim() != (2 if inputs_embeds is None else 3):
-            raise InputError(f"inputs must be (batch, seq), or (tokens,) with a layout; they are {tuple(given.shape)}")
-        entry = enter((given.shape[0], given.shape[1]), given.device, self.dtype, attention_mask, **rules)
-        ids, types, positions, vectors = (
-            None if values is None else entry.inside(values)
-            for values in (input_ids, token_type_ids, position_ids, inputs_embeds)
-        )
-        return Inputs(entry, self._arguments(ids, types, positions, vectors, entry.layout, entry.bias))
+        """Bring a batch inside the door; one that came with a layout is there already.
 
-    def _arguments(self, *values: Any) -> dict[str, Any]:
-        names = ("input_ids", "token_type_ids", "position_ids", "inputs_embeds", "layout", "attention_bias")
-        return dict(zip(names, values, strict=True))
+        For most arguments see ``forward``; ``reads`` are the places (batch,) whose states a head uses, the first ones
+        where it is ``pooled``.
+        """
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        rows = layout.rows if layout is not None else (0 if given is None else given.shape[0])
+        if pooled and layout is None:
+            reads = torch.zeros(rows, dtype=torch.long)
+        return bring_in(
+            self.spec,
+            self.dtype,
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            layout=layout,
+            cache=opened_cache(cache, past_key_values, use_cache, rows),
+            reads=reads,
+            **more,
+        )
+
+    def observe(self, inputs: Inputs, *, hidden_states: bool, attentions: bool) -> Seen:
+        """Run the stack on a batch that is inside the door."""
+        seen = capture.encode(self, inputs, hidden_states=hidden_states, attentions=attentions)
+        if inputs.cache is not None:
+            inputs.cache.close()
+        return seen
+
+    def seen_outside(self, seen: Seen, inputs: Inputs) -> dict[str, Any]:
+        """The further fields of an output, as the caller sees them."""
+        return {
+            "cache": None if inputs.cache is None else inputs.cache.cache,
+            "hidden_states": inputs.outside_states(seen.hidden_states),
+            "attentions": inputs.outside_weights(seen.attentions),
+        }
+
+    def pool(self, hidden: Tensor, inputs: Inputs) -> Tensor:
+        """tanh(dense(first token)) (Devlin et al., 2019, section 3): (rows, width)."""
+        first = inputs.at(torch.zeros(inputs.layout.rows, dtype=torch.long))
+        return torch.tanh(self.get_submodule(self.spec.names["pooler"])(hidden[first]))
 
     def forward(
         self,
@@ -169,6 +161,9 @@ class EncoderModel(PreTrainedModel):
         *,
         layout: Layout | None = None,
         attention_bias: Tensor | None = None,
+        cache: Cache | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
@@ -179,77 +174,63 @@ class EncoderModel(PreTrainedModel):
             input_ids: (batch, seq), or (tokens,) with a layout.
             attention_mask: (batch, seq) with 1 at real tokens, or 3-D or 4-D; see ``enfold.layers.door``.
             token_type_ids: shaped like ``input_ids``; all 0 where None.
-            position_ids: shaped like ``input_ids``, or (1, seq); the index in the row where None.
+            position_ids: shaped like ``input_ids``, or (1, seq); counted by the family's rule where None.
             inputs_embeds: (batch, seq, width) or (tokens, width), in place of ``input_ids``.
             layout: where each row of a packed batch lies.
             attention_bias: (rows, 1 or heads, 1 or length, length) added to the attention scores of a packed batch
                 whose rows have one length.
+            cache: what an earlier call gave; the tokens stand behind those it holds, and padding has no place in it.
+            past_key_values: the older name of ``cache``.
+            use_cache: whether keys and values are kept; only where asked for, or where a cache is given.
             output_hidden_states: also return the embeddings' output and each block's.
             output_attentions: also return the attention weights of each block.
-            return_dict: return an ``EncoderOutput``; a tuple where False.
+            return_dict: return a ``StackOutput``; a tuple where False.
 
         Raises:
             InputError: an id, a type or a position is outside its table, or the inputs do not fit together.
         """
-        hidden_too = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        weights_too = self.config.output_attentions if output_attentions is None else output_attentions
-        record = self.config.return_dict if return_dict is None else return_dict
-        if layout is None:
-            inputs = self.enter(
-                input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, None, pools_first=self.pooled
-            )
-        else:
-            inputs = self.enter(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout)
-            inputs.arguments["attention_bias"] = attention_bias
-        if hidden_too or weights_too:
-            with capturing(self.embeddings_part, self.blocks, hidden=hidden_too, attentions=weights_too) as captured:
-                hidden = self._encode(**inputs.arguments)
-            states, weights = tuple(captured.hidden_states), tuple(captured.attentions)
-        else:
-            hidden = self._encode(**inputs.arguments)
-            states, weights = None, None
-        pooled = self.get_submodule(self._names["pooler"])(hidden, inputs.layout) if self.pooled else None
-        output = EncoderOutput(None, None, states if hidden_too else None, weights if weights_too else None)
-        seen = inputs.seen(output)
-        return returned(EncoderOutput(inputs.outside(hidden), pooled, **seen), record)
-
-    @property
-    def embeddings_part(self) -> Embeddings:
-        """The embeddings, wherever the family keeps them."""
-        return self.get_submodule(self._names["embeddings"])  # type: ignore[return-value]
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """The blocks, wherever the family keeps them."""
-        return self.get_submodule(self._names["blocks"])  # type: ignore[return-value]
-
-    def _encode(
-        self,
-        input_ids: Tensor | None,
-        token_type_ids: Tensor | None,
-        position_ids: Tensor | None,
-        inputs_embeds: Tensor | None,
-        layout: Layout,
-        attention_bias: Tensor | None,
-    ) -> Tensor:
-        positions = layout.positions if position_ids is None else position_ids
-        if not torch.compiler.is_compiling():
-            check_inputs(layout, input_ids, token_type_ids, positions, self._sizes)
-        hidden = self.embeddings_part(input_ids, token_type_ids, positions, inputs_embeds)
-        again = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
-        for block in self.blocks:
-            if again:
-                hidden = checkpoint(block, hidden, layout, attention_bias, use_reentrant=False)
-            else:
-                hidden = block(hidden, layout, attention_bias)
-        return hidden
+        inputs = self.enter(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            layout=layout,
+            cache=cache,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            pooled=self.pooled,
+        )
+        if attention_bias is not None:
+            inputs.bias = attention_bias
+        shown = self.shown(output_hidden_states, output_attentions)
+        seen = self.observe(inputs, **shown)
+        pooled = self.pool(seen.hidden, inputs) if self.pooled else None
+        output = StackOutput(inputs.outside(seen.hidden), pooled, **self.seen_outside(seen, inputs))
+        return returned(output, self.config.return_dict if return_dict is None else return_dict)
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The table of word vectors."""
-        return self.embeddings_part.part("words")  # type: ignore[return-value]
+        return self.part("words")  # type: ignore[return-value]
 
     def set_input_embeddings(self, table: nn.Embedding) -> None:
         """Put another table of word vectors in place."""
-        place(self.embeddings_part, self._names["words"], table)
-        self._sizes = (table.num_embeddings, *self._sizes[1:])
+        if self._shared is not None:
+            place(self, self._shared, table)
+        self.set_words(table)
         self.config.vocab_size = table.num_embeddings  # type: ignore[attr-defined]
+
+
+class DecoderModel(EncoderModel):
+    """A stack whose tokens see only what stands before them, without a head."""
+
+    has_pooler: ClassVar[bool] = False
+    side: ClassVar[str] = "decoder"
+    own_words: ClassVar[bool] = True
+
+
+def _one_of(pair: PairSpec, side: str) -> StackSpec:
+    """One stack of a pair as a model of its own: its parts lie below the name of its side."""
+    spec: StackSpec = getattr(pair, side)
+    names = {role: f"{side}.{path}" for role, path in spec.names.items()}
+    return replace(spec, names=names, block_paths=tuple(f"{side}.{path}" for path in spec.paths))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from enfold.layers.specs import EncoderSpec
+from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models.config import PreTrainedConfig
+from enfold.models.plan import Plan
 
 if TYPE_CHECKING:
-    from enfold.models.heads import Head
+    from enfold.models.pretrained import PreTrainedModel
 
 __all__ = ["Family"]
 
@@ -23,9 +24,11 @@ class Family:
         attribute: the attribute under which a model with a head keeps its stack, such as ``bert``; checkpoints
             of models with a head put it before the stack's tensor names.
         members: the start of class names, such as ``Bert``, to the config class of that model type.
-        spec: config to stack spec.
-        names: where parts lie: role to dotted path, of the stack, its blocks and the heads.
-        heads: suffixes of class names, such as ``ForSequenceClassification``, to the generic head.
+        spec: config to the spec of the stack, or of the pair of stacks.
+        stacks: suffixes of class names to the kind of stack; ``Model`` is always there.
+        heads: suffixes of class names, such as ``ForSequenceClassification``, to the plan of the head.
+        tasks: the head that ``AutoModelFor…`` takes, where its suffix is not that of the task, such as
+            ``{"ForCausalLM": "LMHeadModel"}``.
         older: (pattern, replacement) pairs that turn legacy tensor names into present ones.
         derived: patterns of tensors in files that are computed here, and so are not read.
         tokenizers: names of tokenizer classes that users of the family look for.
@@ -33,9 +36,10 @@ class Family:
 
     attribute: str
     members: Mapping[str, type[PreTrainedConfig]]
-    spec: Callable[[Any], EncoderSpec]
-    names: Mapping[str, str]
-    heads: Mapping[str, type[Head]]
+    spec: Callable[[Any], StackSpec | PairSpec]
+    stacks: Mapping[str, type[PreTrainedModel]]
+    heads: Mapping[str, Plan]
+    tasks: Mapping[str, str] = field(default_factory=dict)
     older: tuple[tuple[str, str], ...] = ()
     derived: tuple[str, ...] = ()
-    tokenizers: tuple[str, ...] = field(default=())
+    tokenizers: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Task heads, written once, generic over the stack.
 
-A head owns a stack under the family's attribute (``model.bert``) and its own few parts at the family's paths. It
+A head owns a stack under the family's attribute (``model.bert``) and its own few parts at the paths of its plan. It
 brings a batch inside the door, runs the stack on packed tokens, and brings its logits back.
 """
 
@@ -12,13 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.errors import InputError
-from enfold.layers.dropout import Dropout
-from enfold.layers.packing import Layout
 from enfold.layers.places import place
-from enfold.models.encoder import EncoderModel, Inputs, returned
+from enfold.models import picking
+from enfold.models.encoder import returned
 from enfold.models.losses import sequence_loss, span_loss, token_loss
 from enfold.models.outputs import (
-    EncoderOutput,
     ModelOutput,
     MultipleChoiceOutput,
     NextSentenceOutput,
@@ -26,6 +24,7 @@ from enfold.models.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from enfold.models.plan import Plan
 from enfold.models.pretrained import PreTrainedModel
 from enfold.values import LabelSet
 
@@ -38,116 +37,160 @@ __all__ = [
     "TokenClassification",
 ]
 
+_SHOWN = ("output_hidden_states", "output_attentions", "return_dict")
+
 
 class Head(PreTrainedModel):
     """What all heads share.
 
     Attributes:
-        parts: the roles of the head's parts; those in one group are in a checkpoint together or not at all.
-        pools: whether the head reads the pooled first token, so that its stack has a pooler.
+        plan: what the head is made of.
+        stack_class: the stack below it.
+        targets: the arguments that make a loss.
         labels_places: whether ``labels`` has one for each token.
     """
 
-    parts: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    pools: ClassVar[bool] = False
+    plan: ClassVar[Plan]
+    stack_class: ClassVar[Any]
+    targets: ClassVar[tuple[str, ...]] = ("labels",)
     labels_places: ClassVar[bool] = False
-    stack_class: ClassVar[type[EncoderModel]]
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def input_names(cls) -> tuple[str, ...]:
+        """The arguments of a call, in order."""
+        stack = cls.stack_class
+        return (*stack.input_names, *cls.targets, *stack.option_names, *_SHOWN)
 
     def build(self) -> None:
         """Make the stack and the head's own parts."""
-        self._names = self.family.names
         self._spec = self.family.spec(self.config)
-        self.add_module(self.base_model_prefix, self.stack_class(self.config, add_pooling_layer=self.pools))
+        pooled = self.reads_pooled(self.plan)
+        if self.stack_attribute:
+            self.add_module(self.stack_attribute, self.stack_class(self.config, add_pooling_layer=pooled))
+        else:
+            self.pooled = pooled
+            self.stack_class.build(self)
         self.build_head()
 
+    @staticmethod
+    def reads_pooled(plan: Plan) -> bool:
+        """Whether the stack needs a pooler."""
+        return "pooled" in (plan.pick, plan.relation.pick if plan.relation else None)
+
     @property
-    def stack(self) -> EncoderModel:
+    def stack_attribute(self) -> str:
+        """Under which attribute the stack lies; empty where its parts are the model's own."""
+        return self.family.attribute if self.plan.attribute is None else self.plan.attribute
+
+    @property
+    def stack(self) -> Any:
         """The stack below the head."""
-        return self.base_model  # type: ignore[return-value]
+        return getattr(self, self.stack_attribute) if self.stack_attribute else self
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """The stack's own."""
+        if not self.stack_attribute:
+            return self.stack_class.ties.fget(self)
+        prefix = f"{self.stack_attribute}."
+        return {prefix + name: prefix + source for name, source in self.stack.ties.items()}
 
     def build_head(self) -> None:
-        """Make the head's own parts."""
-        raise NotImplementedError
+        """Make the steps and the last map."""
+        self._steps = self.build_steps(self.plan)
+        place(self, self.plan.output, nn.Linear(self._width, self.outputs, bias=self.plan.output_bias))
 
-    def place(self, role: str, part: nn.Module | nn.Parameter) -> None:
-        """Put a part of the head at the family's path."""
-        place(self, self._names[role], part)
+    def build_steps(self, plan: Plan) -> list[str]:
+        """Make the steps of a plan. Gives their paths, in order; those without weights are named for what they do."""
+        self._width, paths = self._spec.width, []
+        for step in plan.steps:
+            module, self._width = step.build(self._width, self.config, self._spec)
+            path = getattr(step, "path", None) or self._free_name(type(step).__name__.lower())
+            paths.append(path)
+            place(self, path, module)
+        return paths
 
-    def part(self, role: str) -> Any:
-        """A part of the head."""
-        return self.get_submodule(self._names[role])
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
-        """Logits, and the mean loss where labels are given. For the inputs see the stack's ``forward``."""
-        inputs = self.stack.enter(
-            input_ids,
-            attention_mask,
-            token_type_ids,
-            position_ids,
-            inputs_embeds,
-            layout,
-            pools_first=self.pools,
-            labels=labels if self.labels_places else None,
-        )
-        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, labels=labels)
-
-    def finish(
-        self,
-        inputs: Inputs,
-        hidden_states: bool | None,
-        attentions: bool | None,
-        return_dict: bool | None,
-        **targets: Any,
-    ) -> Any:
-        """Run the stack on a batch that is inside the door, then the head."""
-        base = self.stack(
-            **inputs.arguments, output_hidden_states=hidden_states, output_attentions=attentions, return_dict=True
-        )
-        output = self.score(base, inputs, **targets)
-        for name, value in inputs.seen(base).items():
-            setattr(output, name, value)
-        return returned(output, self.config.return_dict if return_dict is None else return_dict)
-
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> ModelOutput:
-        """Logits and loss from the stack's packed output."""
-        raise NotImplementedError
-
-
-class _Classifier(Head):
-    """Dropout and a linear map, to as many outputs as there are labels."""
-
-    parts = (("classifier",),)
-
-    def build_head(self) -> None:
-        """Make the classifier."""
-        own = getattr(self.config, "classifier_dropout", None)
-        self.dropout = Dropout(self._spec.dropout if own is None else own)
-        self.place("classifier", nn.Linear(self._spec.width, self.outputs))
+    def _free_name(self, kind: str) -> str:
+        name = {"drop": "dropout"}.get(kind, kind)
+        taken = sum(own == name or own.startswith(f"{name}_") for own in self._modules)
+        return f"{name}_{taken}" if taken else name
 
     @property
     def outputs(self) -> int:
-        """How many scores the classifier gives."""
+        """How many scores the last map gives."""
         return self.config.num_labels
 
+    # ---- running --------------------------------------------------------------------------------------------------
+
     def classify(self, hidden: Tensor) -> Tensor:
-        """(…, width) to (…, outputs)."""
-        return self.part("classifier")(self.dropout(hidden))
+        """(…, width) through the steps and the last map to (…, outputs)."""
+        for path in self._steps:
+            hidden = self.get_submodule(path)(hidden)
+        return self.get_submodule(self.plan.output)(hidden)
+
+    def pick(self, hidden: Tensor, inputs: Any, plan: Plan, reads: Tensor | None) -> Tensor:
+        """The states a head for whole texts reads: (tokens, width) to (rows, width)."""
+        if plan.pick == "pooled":
+            return self.stack_class.pool(self.stack, hidden, inputs)
+        if plan.pick == "mean":
+            return picking.mean(hidden, inputs.layout)
+        assert reads is not None
+        return hidden[inputs.at(reads)]
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Logits, and the mean loss where targets are given. For the inputs see the stack's ``forward``."""
+        arguments = self._bound(inputs, named)
+        targets = {name: arguments.pop(name, None) for name in self.targets}
+        shown = {name: arguments.pop(name, None) for name in _SHOWN}
+        return self.finish(arguments, targets, **shown)
+
+    def _bound(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        names = self.input_names()
+        if len(inputs) > len(names):
+            raise TypeError(f"{type(self).__name__} takes {len(names)} arguments; {len(inputs)} were given")
+        arguments = dict(zip(names, inputs, strict=False))
+        for name, value in named.items():
+            if name not in names:
+                raise TypeError(f"{type(self).__name__} takes no argument {name!r}; it takes: {', '.join(names)}")
+            if name in arguments:
+                raise TypeError(f"{type(self).__name__} got {name!r} twice")
+            arguments[name] = value
+        return {name: value for name, value in arguments.items() if value is not None}
+
+    def finish(
+        self,
+        arguments: dict[str, Any],
+        targets: dict[str, Any],
+        output_hidden_states: bool | None,
+        output_attentions: bool | None,
+        return_dict: bool | None,
+    ) -> Any:
+        """Bring the batch in, run the stack and the head, and bring the logits out."""
+        reads = self.reads(arguments)
+        brought = self.stack_class.enter(self.stack, **arguments, reads=reads, **self.rules(targets))
+        seen = self.stack_class.observe(self.stack, brought, **self.shown(output_hidden_states, output_attentions))
+        output = self.results(seen.hidden, brought, reads, **targets)
+        for name, value in self.stack_class.seen_outside(self.stack, seen, brought).items():
+            setattr(output, name, value)
+        return returned(output, self.config.return_dict if return_dict is None else return_dict)
+
+    def reads(self, arguments: dict[str, Any]) -> Tensor | None:
+        """The place of each row whose state the head uses, (rows,); None where it reads none or all."""
+        plan = self.plan if self.plan.relation is None else self.plan.relation
+        return None if plan.pick in (None, "mean") else picking.places(plan.pick, arguments, self.config)
+
+    def rules(self, targets: dict[str, Any]) -> dict[str, Any]:
+        """What else decides how a padded batch is computed."""
+        return {"labels": targets["labels"]} if self.labels_places else {}
+
+    def results(self, hidden: Tensor, inputs: Any, reads: Tensor | None, **targets: Any) -> ModelOutput:
+        """Logits and loss from the stack's packed states."""
+        raise NotImplementedError
 
 
-class _Labelled(_Classifier):
+class _Labelled(Head):
     """A classifier whose outputs have names."""
 
     @property
@@ -162,17 +205,17 @@ class _Labelled(_Classifier):
 
 
 class SequenceClassification(_Labelled):
-    """One label, several labels or numbers for each text: a linear map of the pooled first token.
+    """One label, several labels or numbers for each text, from the state that the plan picks.
 
     ``labels`` are (batch,) class numbers; (batch, labels) floats for several labels at once; (batch,) or
     (batch, labels) numbers for regression. ``config.problem_type`` decides which, or the first labels where it is None.
     """
 
-    pools = True
-
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> SequenceClassifierOutput:
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> SequenceClassifierOutput:
         """(batch, labels) logits."""
-        logits = self.classify(base.pooler_output)  # type: ignore[arg-type]
+        logits = self.classify(self.pick(hidden, inputs, self.plan, reads))
         return SequenceClassifierOutput(None if labels is None else sequence_loss(logits, labels, self.config), logits)
 
 
@@ -181,98 +224,73 @@ class TokenClassification(_Labelled):
 
     labels_places = True
 
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> TokenClassifierOutput:
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> TokenClassifierOutput:
         """(batch, seq, labels) logits."""
-        logits = self.classify(base.last_hidden_state)  # type: ignore[arg-type]
+        logits = self.classify(hidden)
         loss = None if labels is None else token_loss(logits, inputs.inside(labels))
         return TokenClassifierOutput(loss, inputs.outside(logits))
 
 
-class MultipleChoice(_Classifier):
+class MultipleChoice(Head):
     """The best of several continuations, over (batch, choices, seq) inputs. ``labels`` are (batch,) choice numbers."""
-
-    pools = True
 
     @property
     def outputs(self) -> int:
         """One score for each choice."""
         return 1
 
-    def forward(  # type: ignore[override]
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        *,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
+    def finish(self, arguments: dict[str, Any], targets: dict[str, Any], *shown: Any, **named: Any) -> Any:
         """(batch, choices) logits, and the mean loss where labels are given."""
-        given = input_ids if inputs_embeds is None else inputs_embeds
-        if given is None or given.dim() != (3 if inputs_embeds is None else 4):
+        vectors = "inputs_embeds" in arguments
+        given = arguments.get("inputs_embeds", arguments.get("input_ids"))
+        if given is None or given.dim() != (4 if vectors else 3):
             raise InputError("multiple choice takes inputs of (batch, choices, seq)")
-        ids, mask, types, positions, vectors = (
-            None if values is None else values.flatten(0, 1)
-            for values in (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        )
-        inputs = self.stack.enter(ids, mask, types, positions, vectors, None, pools_first=True)
-        targets = {"labels": labels, "choices": given.shape[1]}
-        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, **targets)
+        flat = {name: value.flatten(0, 1) if isinstance(value, Tensor) else value for name, value in arguments.items()}
+        return super().finish(flat, targets | {"choices": given.shape[1]}, *shown, **named)
 
-    def score(  # type: ignore[override]
-        self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None, choices: int
+    def results(  # type: ignore[override]
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, choices: int, labels: Tensor | None = None
     ) -> MultipleChoiceOutput:
         """(batch, choices) logits."""
-        logits = self.classify(base.pooler_output).view(-1, choices)  # type: ignore[arg-type]
+        logits = self.classify(self.pick(hidden, inputs, self.plan, reads)).view(-1, choices)
         return MultipleChoiceOutput(None if labels is None else F.cross_entropy(logits, labels), logits)
 
 
 class QuestionAnswering(Head):
     """Where an answer begins and ends: two scores for each token.
 
-    The loss of a padded batch is over all places, padding included, as in ``transformers``; that of a packed batch is
-    over each row's own tokens.
+    ``start_positions`` and ``end_positions`` are (batch,) places in each row, ignored beyond it. The loss of a padded
+    batch is over all places, padding included, as in ``transformers``; that of a packed batch is over each row's own
+    tokens.
     """
 
-    parts = (("span",),)
+    targets = ("start_positions", "end_positions")
 
-    def build_head(self) -> None:
-        """Make the span scores."""
-        self.place("span", nn.Linear(self._spec.width, 2))
+    @property
+    def outputs(self) -> int:
+        """One score for each end."""
+        return 2
 
-    def forward(  # type: ignore[override]
+    def rules(self, targets: dict[str, Any]) -> dict[str, Any]:
+        """A loss is over whole rows."""
+        return {"whole_rows": None not in targets.values()}
+
+    def results(
         self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
+        hidden: Tensor,
+        inputs: Any,
+        reads: Tensor | None,
         start_positions: Tensor | None = None,
         end_positions: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
-        """(batch, seq) start and end logits; the positions are (batch,) places in each row, ignored beyond it."""
-        spans = None if start_positions is None or end_positions is None else (start_positions, end_positions)
-        inputs = self.stack.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, whole_rows=spans is not None
-        )
-        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, labels=spans)
-
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Any) -> QuestionAnsweringOutput:
+    ) -> QuestionAnsweringOutput:
         """(batch, seq) start and end logits."""
-        logits = self.part("span")(base.last_hidden_state)
+        logits = self.classify(hidden)
         loss = None
-        if labels is not None:
-            start_loss, end_loss = (span_loss(logits[:, side], labels[side], inputs.layout) for side in (0, 1))
-            loss = (start_loss + end_loss) / 2
+        if start_positions is not None and end_positions is not None:
+            start_loss = span_loss(logits[:, 0], start_positions, inputs.layout)
+            loss = (start_loss + span_loss(logits[:, 1], end_positions, inputs.layout)) / 2
         start, end = inputs.outside(logits).unbind(-1)
         return QuestionAnsweringOutput(loss, start.contiguous(), end.contiguous())
 
@@ -280,14 +298,14 @@ class QuestionAnswering(Head):
 class NextSentence(Head):
     """Whether the second text follows the first: logits (it follows, it does not); ``labels`` are 0 and 1 likewise."""
 
-    parts = (("next_sentence",),)
-    pools = True
+    @property
+    def outputs(self) -> int:
+        """It follows; it does not."""
+        return 2
 
-    def build_head(self) -> None:
-        """Make the classifier."""
-        self.place("next_sentence", nn.Linear(self._spec.width, 2))
-
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> NextSentenceOutput:
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> NextSentenceOutput:
         """(batch, 2) logits."""
-        logits = self.part("next_sentence")(base.pooler_output)
+        logits = self.classify(self.pick(hidden, inputs, self.plan, reads))
         return NextSentenceOutput(None if labels is None else F.cross_entropy(logits, labels.view(-1)), logits)

@@ -4,6 +4,7 @@
     the padding row of embeddings  0
     linear bias, other parameters  0
     norm weight, bias              1, 0
+    fixed sines and cosines        themselves
 
 (Devlin et al., 2019, use a truncated normal; the PyTorch versions since then this one.)
 """
@@ -15,6 +16,8 @@ from collections.abc import Container
 import torch
 from torch import Tensor, nn
 
+from enfold.layers.norms import RMSNorm
+
 __all__ = ["initialise", "resized_rows"]
 
 
@@ -25,7 +28,11 @@ def initialise(model: nn.Module, std: float, only: Container[str] | None = None)
         for name, parameter in module.named_parameters(recurse=False):
             if only is not None and f"{path}.{name}".lstrip(".") not in only:
                 continue
-            if isinstance(module, nn.LayerNorm):
+            if isinstance(module, RMSNorm) or not parameter.requires_grad:
+                begin = getattr(module, "begin", None)
+                if begin is not None:  # a part that knows how it begins
+                    begin()
+            elif isinstance(module, nn.LayerNorm):
                 parameter.fill_(1.0 if name == "weight" else 0.0)
             elif name == "weight":
                 parameter.normal_(0.0, std)

@@ -1,4 +1,4 @@
-"""The heads that score the vocabulary at each place: masked language modelling, alone and in pre-training."""
+"""The heads that score the vocabulary at each place, and those that models are pre-trained with."""
 
 from __future__ import annotations
 
@@ -8,103 +8,213 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from enfold.layers.activations import activation
-from enfold.layers.packing import Layout
-from enfold.models.encoder import Inputs
+from enfold.layers.places import place
+from enfold.models.encoder_decoder import shifted_right
 from enfold.models.heads import Head
-from enfold.models.losses import token_loss
-from enfold.models.outputs import EncoderOutput, MaskedLMOutput, PreTrainingOutput
+from enfold.models.losses import next_labels, token_loss
+from enfold.models.outputs import LanguageModelOutput, PreTrainingOutput, ReplacedTokenOutput
 
-__all__ = ["MaskedLM", "PreTraining"]
+__all__ = [
+    "CausalLM",
+    "ConditionalGeneration",
+    "DecoderAlone",
+    "MaskedLM",
+    "PreTraining",
+    "ReplacedTokens",
+    "SentenceOrderPreTraining",
+]
 
-_PARTS = ("lm_bias", "lm_dense", "lm_norm", "lm_decoder")
+
+class _Vocabulary(Head):
+    """Scores of every vocabulary entry at each place."""
+
+    def build_head(self) -> None:
+        """Make the steps, the last map and the biases beside it."""
+        if self.plan.bias is not None:
+            place(self, self.plan.bias, nn.Parameter(torch.zeros(self.outputs)))
+        super().build_head()
+        if self.plan.buffer is not None:
+            self.register_buffer(self.plan.buffer, torch.zeros(1, self.outputs))
+
+    @property
+    def outputs(self) -> int:
+        """As many as there are words."""
+        spec = getattr(self._spec, "decoder", self._spec)
+        return spec.embeddings.vocabulary
+
+    @property
+    def ties(self) -> dict[str, str]:
+        """The last map shares the word vectors, and its bias stands beside it."""
+        own = {}
+        if self.plan.tied:
+            prefix = f"{self.stack_attribute}." if self.stack_attribute else ""
+            words = self.stack_class.words_path.fget(self.stack)
+            own[f"{self.plan.output}.weight"] = f"{prefix}{words}.weight"
+        if self.plan.bias is not None:
+            own[f"{self.plan.output}.bias"] = self.plan.bias
+        return super().ties | own
+
+    def packed_states(self, **arguments: Any) -> Tensor:
+        """The stack's last hidden states of a packed batch, (tokens, width), before any scoring."""
+        inputs = self.stack_class.enter(self.stack, **arguments)
+        return self.stack_class.observe(self.stack, inputs, hidden_states=False, attentions=False).hidden
+
+    def vocabulary_scores(self, hidden: Tensor) -> Tensor:
+        """(tokens, width) to (tokens, vocabulary)."""
+        scores = self.classify(hidden)
+        return scores if self.plan.buffer is None else scores + self.get_buffer(self.plan.buffer)
+
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> LanguageModelOutput:
+        """(batch, seq, vocabulary) logits; the loss of labels at their own places."""
+        logits = self.vocabulary_scores(hidden)
+        loss = None if labels is None else token_loss(logits, inputs.inside(labels))
+        return LanguageModelOutput(loss, inputs.outside(logits))
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The linear map from hidden states to vocabulary scores."""
+        return self.get_submodule(self.plan.output)  # type: ignore[return-value]
+
+    def set_output_embeddings(self, decoder: nn.Linear) -> None:
+        """Put another map in place, and its bias beside it."""
+        place(self, self.plan.output, decoder)
+        if self.plan.bias is not None:
+            place(self, self.plan.bias, decoder.bias)
+        if self.plan.buffer is not None:
+            old = self.get_buffer(self.plan.buffer)
+            grown = old.new_zeros(1, decoder.out_features)
+            kept = min(old.shape[1], grown.shape[1])
+            grown[:, :kept] = old[:, :kept]
+            self.register_buffer(self.plan.buffer, grown)
 
 
-class MaskedLM(Head):
+class MaskedLM(_Vocabulary):
     """Scores of every vocabulary entry at each place (Devlin et al., 2019, section 3.1).
 
     ``labels`` are (batch, seq) token ids, -100 where none counts.
     """
 
-    parts: ClassVar[tuple[tuple[str, ...], ...]] = (_PARTS,)
     labels_places = True
 
-    def build_head(self) -> None:
-        """Make the transform and the decoder."""
-        width, vocabulary = self._spec.width, self._spec.embeddings.vocabulary
-        self.place("lm_dense", nn.Linear(width, width))
-        self.lm_activation = activation(self._spec.feed_forward.activation)
-        self.place("lm_norm", nn.LayerNorm(width, eps=self._spec.norm.eps))
-        self.place("lm_bias", nn.Parameter(torch.zeros(vocabulary)))
-        self.place("lm_decoder", nn.Linear(width, vocabulary))
 
-    @property
-    def ties(self) -> dict[str, str]:
-        """The decoder shares the word vectors, and its bias stands beside it."""
-        names, stack = self._names, self.base_model_prefix
-        words = ".".join((stack, names["embeddings"], names["words"], "weight"))
-        return {f"{names['lm_decoder']}.weight": words, f"{names['lm_decoder']}.bias": names["lm_bias"]}
+class CausalLM(_Vocabulary):
+    """Scores of the token that comes next, at each place.
 
-    def vocabulary_scores(self, hidden: Tensor) -> Tensor:
-        """(tokens, width) to (tokens, vocabulary)."""
-        transformed = self.part("lm_norm")(self.lm_activation(self.part("lm_dense")(hidden)))
-        return self.part("lm_decoder")(transformed)
+    ``labels`` are (batch, seq) token ids, usually the inputs themselves, -100 where none counts; each is compared with
+    the scores at the place before it. A label whose place before is masked does not count.
+    """
 
-    def get_output_embeddings(self) -> nn.Linear:
-        """The linear map from hidden states to vocabulary scores."""
-        return self.part("lm_decoder")
+    shifts_labels = True
 
-    def set_output_embeddings(self, decoder: nn.Linear) -> None:
-        """Put another map in place, and its bias beside it."""
-        self.place("lm_decoder", decoder)
-        self.place("lm_bias", decoder.bias)
-
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Tensor | None) -> MaskedLMOutput:
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> LanguageModelOutput:
         """(batch, seq, vocabulary) logits."""
-        logits = self.vocabulary_scores(base.last_hidden_state)  # type: ignore[arg-type]
-        loss = None if labels is None else token_loss(logits, inputs.inside(labels))
-        return MaskedLMOutput(loss, inputs.outside(logits))
+        logits = self.vocabulary_scores(hidden)
+        loss = None
+        if labels is not None:
+            entry = inputs.entry
+            packed, real = (inputs.layout, None) if entry is None else (None, entry.real)
+            loss = token_loss(logits, inputs.inside(next_labels(labels, layout=packed, mask=real)))
+        return LanguageModelOutput(loss, inputs.outside(logits))
+
+
+class DecoderAlone(_Vocabulary):
+    """The decoder of a pair, writing by itself. Labels are compared with the scores at their own place, as there."""
+
+    labels_places = True
+
+
+class ConditionalGeneration(_Vocabulary):
+    """Scores of the token that the decoder says next, at each of its places.
+
+    ``labels`` are (batch, decoder seq) token ids, -100 where none counts. Where the decoder is given nothing to read,
+    it reads them one place to the right, behind the start token.
+    """
+
+    labels_places = True
+
+    def finish(self, arguments: dict[str, Any], targets: dict[str, Any], *shown: Any, **named: Any) -> Any:
+        """Give the decoder something to read."""
+        labels = targets["labels"]
+        reads = ("decoder_input_ids", "decoder_inputs_embeds")
+        if labels is not None and not any(name in arguments for name in reads):
+            config: Any = self.config
+            arguments = arguments | {
+                "decoder_input_ids": shifted_right(labels, config.decoder_start_token_id, config.pad_token_id)
+            }
+        return super().finish(arguments, targets, *shown, **named)
+
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """What the decoder reads to say ``labels``: both (batch, decoder seq)."""
+        config: Any = self.config
+        return shifted_right(labels, config.decoder_start_token_id, config.pad_token_id)
 
 
 class PreTraining(MaskedLM):
-    """Masked tokens and next sentence at once: the two losses that BERT was trained with, summed."""
+    """Masked tokens and the relation of two sentences at once: the two losses, summed.
 
-    parts: ClassVar[tuple[tuple[str, ...], ...]] = (_PARTS, ("next_sentence",))
-    pools = True
+    ``labels`` are (batch, seq) token ids; those of the relation (batch,).
+
+    Attributes:
+        relation_label: the argument with the relation's labels.
+        relation_logits: the field of the output with its scores.
+    """
+
+    relation_label: ClassVar[str] = "next_sentence_label"
+    relation_logits: ClassVar[str] = "seq_relationship_logits"
+    targets = ("labels", "next_sentence_label")
 
     def build_head(self) -> None:
         """Make both heads."""
         super().build_head()
-        self.place("next_sentence", nn.Linear(self._spec.width, 2))
+        relation = self.plan.relation
+        assert relation is not None
+        self._relation_steps = self.build_steps(relation)
+        place(self, relation.output, nn.Linear(self._width, 2, bias=relation.output_bias))
 
-    def forward(  # type: ignore[override]
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        next_sentence_label: Tensor | None = None,
-        *,
-        layout: Layout | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
-        """Both logits; the loss where ``labels`` (batch, seq) and ``next_sentence_label`` (batch,) are both given."""
-        rules = {"labels": labels, "pools_first": True}
-        inputs = self.stack.enter(
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, layout, **rules
-        )
-        both = None if labels is None or next_sentence_label is None else (labels, next_sentence_label)
-        return self.finish(inputs, output_hidden_states, output_attentions, return_dict, labels=both)
+    def results(  # type: ignore[override]
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None, **relation: Any
+    ) -> PreTrainingOutput:
+        """(batch, seq, vocabulary) and (batch, 2) logits; the loss where both kinds of label are given."""
+        plan = self.plan.relation
+        assert plan is not None
+        words = self.vocabulary_scores(hidden)
+        judged = self.pick(hidden, inputs, plan, reads)
+        for path in (*self._relation_steps, plan.output):
+            judged = self.get_submodule(path)(judged)
+        right, loss = relation[self.relation_label], None
+        if labels is not None and right is not None:
+            loss = token_loss(words, inputs.inside(labels)) + F.cross_entropy(judged, right.view(-1))
+        return PreTrainingOutput(loss, inputs.outside(words), **{self.relation_logits: judged})
 
-    def score(self, base: EncoderOutput, inputs: Inputs, labels: Any) -> PreTrainingOutput:  # type: ignore[override]
-        """(batch, seq, vocabulary) and (batch, 2) logits."""
-        words = self.vocabulary_scores(base.last_hidden_state)  # type: ignore[arg-type]
-        relation = self.part("next_sentence")(base.pooler_output)
+
+class SentenceOrderPreTraining(PreTraining):
+    """The same with the order of two sentences (Lan et al., 2020, section 3.1)."""
+
+    relation_label = "sentence_order_label"
+    relation_logits = "sop_logits"
+    targets = ("labels", "sentence_order_label")
+
+
+class ReplacedTokens(Head):
+    """Whether each token was replaced (Clark et al., 2020): one score a place.
+
+    ``labels`` are (batch, seq), 1 where it was; masked places do not count.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """One score."""
+        return 1
+
+    def results(
+        self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
+    ) -> ReplacedTokenOutput:
+        """(batch, seq) logits."""
+        logits = self.classify(hidden)[:, 0]
         loss = None
         if labels is not None:
-            loss = token_loss(words, inputs.inside(labels[0])) + F.cross_entropy(relation, labels[1].view(-1))
-        return PreTrainingOutput(loss, inputs.outside(words), relation)
+            loss = F.binary_cross_entropy_with_logits(logits, inputs.inside(labels).to(logits.dtype))
+        return ReplacedTokenOutput(loss, inputs.outside(logits))

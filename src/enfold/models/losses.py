@@ -10,7 +10,7 @@ from torch import Tensor
 
 from enfold.layers.packing import Layout
 
-__all__ = ["sequence_loss", "span_loss", "token_loss"]
+__all__ = ["next_labels", "sequence_loss", "span_loss", "token_loss"]
 
 
 def sequence_loss(logits: Tensor, labels: Tensor, config: Any) -> Tensor:
@@ -33,6 +33,24 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Of (tokens, classes) logits and (tokens,) class numbers; -100 does not count."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse for a sum
     return F.cross_entropy(logits, labels.to(logits.device))
+
+
+def next_labels(labels: Tensor, *, layout: Layout | None = None, mask: Tensor | None = None) -> Tensor:
+    """The label of each place is that of the place behind it; the last of a row has none, -100.
+
+    Args:
+        labels: (batch, seq), or (tokens,) with a layout.
+        layout: where each row of a packed batch lies.
+        mask: (batch, seq) with 0 at padding, which predicts nothing.
+    """
+    shifted = labels.roll(-1, -1)
+    if layout is not None:
+        shifted[layout.last.to(labels.device)] = -100
+        return shifted
+    shifted[..., -1] = -100
+    if mask is not None and mask.shape == labels.shape:
+        shifted = shifted.masked_fill(mask.to(labels.device) == 0, -100)
+    return shifted
 
 
 def span_loss(scores: Tensor, positions: Tensor, layout: Layout) -> Tensor:

@@ -6,28 +6,52 @@ Fields that are None are left out of keys, positions and iteration.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 __all__ = [
-    "EncoderOutput",
-    "MaskedLMOutput",
+    "LanguageModelOutput",
     "ModelOutput",
     "MultipleChoiceOutput",
     "NextSentenceOutput",
     "PreTrainingOutput",
     "QuestionAnsweringOutput",
+    "ReplacedTokenOutput",
     "SequenceClassifierOutput",
+    "StackOutput",
     "TokenClassifierOutput",
 ]
 
 
 @dataclass
 class ModelOutput:
-    """The root of all outputs: a mapping, a tuple and a record at once, and a pytree."""
+    """The root of all outputs: a mapping, a tuple and a record at once, and a pytree.
+
+    The fields here come after those of each kind. Attention weights are (batch, heads, queries, keys), before dropout,
+    zeros at padding; for packed inputs a list of each row's (heads, queries, keys).
+
+    Attributes:
+        cache: keys and values of what was read, where that was asked for.
+        hidden_states: the embeddings' output and each block's, shaped like the last hidden state.
+        attentions: of each block.
+        decoder_hidden_states, decoder_attentions, encoder_hidden_states, encoder_attentions: the same of each stack of
+            a pair.
+        cross_attentions: of each block of a decoder, over the encoder's places.
+        encoder_last_hidden_state: (batch, encoder seq, width), zeros at padding.
+    """
+
+    cache: Any = field(default=None, kw_only=True)
+    hidden_states: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
+    attentions: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    decoder_hidden_states: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
+    decoder_attentions: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    cross_attentions: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    encoder_last_hidden_state: Tensor | None = field(default=None, kw_only=True)
+    encoder_hidden_states: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
+    encoder_attentions: tuple[Any, ...] | None = field(default=None, kw_only=True)
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
@@ -40,7 +64,14 @@ class ModelOutput:
 
     def keys(self) -> list[str]:
         """The names of the fields that are there."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        names = [item.name for item in fields(self)]
+        ordered = [*names[_SHARED:], *names[:_SHARED]]
+        return [name for name in ordered if getattr(self, name) is not None]
+
+    @property
+    def past_key_values(self) -> Any:
+        """The cache, under its older name."""
+        return self.cache
 
     def values(self) -> list[Any]:
         """The fields that are there."""
@@ -75,30 +106,26 @@ class ModelOutput:
         return key in self.keys()
 
 
+_SHARED = len(fields(ModelOutput))
+
+
 @dataclass
-class EncoderOutput(ModelOutput):
-    """Of a stack without a head.
+class StackOutput(ModelOutput):
+    """Of a stack, or a pair of stacks, without a head.
 
     Attributes:
         last_hidden_state: (batch, seq, width), zeros at padding; or (tokens, width) for packed inputs.
         pooler_output: (batch, width), where the model has a pooler.
-        hidden_states: the embeddings' output and each block's, shaped like ``last_hidden_state``.
-        attentions: of each block (batch, heads, seq, seq), zeros at padding, before dropout; for packed inputs a list
-            of each row's (heads, length, length).
     """
 
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
 class _WithLogits(ModelOutput):
     loss: Tensor | None = None
     logits: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
@@ -112,7 +139,7 @@ class TokenClassifierOutput(_WithLogits):
 
 
 @dataclass
-class MaskedLMOutput(_WithLogits):
+class LanguageModelOutput(_WithLogits):
     """``logits`` (batch, seq, vocabulary), zeros at padding; (tokens, vocabulary) for packed inputs."""
 
 
@@ -127,14 +154,18 @@ class NextSentenceOutput(_WithLogits):
 
 
 @dataclass
+class ReplacedTokenOutput(_WithLogits):
+    """``logits`` (batch, seq): above 0 where a token looks replaced; zeros at padding; (tokens,) for packed inputs."""
+
+
+@dataclass
 class PreTrainingOutput(ModelOutput):
-    """``prediction_logits`` (batch, seq, vocabulary) and ``seq_relationship_logits`` (batch, 2)."""
+    """``prediction_logits`` (batch, seq, vocabulary) and the logits of whole texts, (batch, 2), under either name."""
 
     loss: Tensor | None = None
     prediction_logits: Tensor | None = None
     seq_relationship_logits: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
+    sop_logits: Tensor | None = None
 
 
 @dataclass
@@ -144,5 +175,3 @@ class QuestionAnsweringOutput(ModelOutput):
     loss: Tensor | None = None
     start_logits: Tensor | None = None
     end_logits: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Any, ...] | None = None

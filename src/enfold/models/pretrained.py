@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from enfold.errors import CheckpointError, InputError
 from enfold.files import write_json
+from enfold.layers.specs import PairSpec
 from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig, read_config_file
 from enfold.models.family import Family
@@ -22,6 +23,8 @@ from enfold.models.weights import WEIGHTS, Checkpoint, LoadingReport, dtype_name
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
+    from enfold.models.decoding import Decoding
+    from enfold.models.stack import Stack
     from enfold.values import ClassPrediction
 
 __all__ = ["PreTrainedModel"]
@@ -33,6 +36,7 @@ class PreTrainedModel(nn.Module):
     """The root of all models. Concrete classes, such as ``BertModel``, are made by the registry in ``models.auto``.
 
     Attributes:
+        shifts_labels: whether a label is compared with the scores at the place before it.
         config: the settings, as ``config.json`` holds them.
         loading_report: what ``from_pretrained`` initialised anew and left unused.
         revision: which weights these are; empty for a model that was not read from anywhere.
@@ -42,6 +46,7 @@ class PreTrainedModel(nn.Module):
     config_class: ClassVar[type[PreTrainedConfig]]
     base_model_prefix: ClassVar[str]
     suffix: ClassVar[str] = ""
+    shifts_labels: ClassVar[bool] = False
     main_input_name: ClassVar[str] = "input_ids"
 
     def __init__(self, config: PreTrainedConfig) -> None:
@@ -241,6 +246,54 @@ class PreTrainedModel(nn.Module):
 
         return TextClassificationPipeline(self, self.tokenizer)(texts)
 
+    def generate(self, inputs: Any = None, **arguments: Any) -> Any:
+        """Write on from token ids, (batch, seq); see ``enfold.generation.generate_compatible``."""
+        from enfold.generation import generate_compatible
+
+        return generate_compatible(self, inputs, **arguments)
+
+    def begin_decoding(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        encoder_ids: Sequence[Sequence[int]] | None = None,
+        room: int = 0,
+    ) -> Decoding:
+        """Read prompts and stand ready to write on; see ``enfold.models.decoding``."""
+        from enfold.models.decoding import Decoding
+
+        return Decoding(self, prompts, encoder_ids=encoder_ids, room=room)
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the model reads with one stack and writes with another."""
+        return isinstance(self.family.spec(self.config), PairSpec)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are."""
+        return self.get_input_embeddings().num_embeddings
+
+    @property
+    def context_length(self) -> int | None:
+        """The longest row the model reads or writes; None where it knows no bound."""
+        spec = self.family.spec(self.config)
+        stack = spec.decoder if isinstance(spec, PairSpec) else spec
+        if stack.positions is not None:
+            # Places counted by tokens begin behind the padding's row.
+            begins = (stack.embeddings.pad_id or 0) + 1 if stack.positions.counted == "tokens" else 0
+            return stack.positions.capacity - begins
+        rotary = [own.rotary for own in map(stack.attention_of, range(stack.depth)) if own.rotary is not None]
+        return min((own.capacity for own in rotary), default=None)
+
+    def shown(self, hidden_states: bool | None, attentions: bool | None) -> dict[str, bool]:
+        """What a call shows besides its result: as asked, or as the config says."""
+        config = self.config
+        return {
+            "hidden_states": bool(config.output_hidden_states if hidden_states is None else hidden_states),
+            "attentions": bool(config.output_attentions if attentions is None else attentions),
+        }
+
     def num_parameters(self, only_trainable: bool = False) -> int:
         """How many numbers the model holds; shared ones count once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
@@ -291,9 +344,10 @@ class PreTrainedModel(nn.Module):
         decoder = self.get_output_embeddings()
         self.set_input_embeddings(resized)
         if decoder is not None:
-            grown = nn.Linear(decoder.in_features, wanted, device="meta")
+            grown = nn.Linear(decoder.in_features, wanted, bias=decoder.bias is not None, device="meta")
             grown.weight = resized_rows(decoder.weight, wanted, std)
-            grown.bias = resized_rows(decoder.bias, wanted, std)
+            if decoder.bias is not None:
+                grown.bias = resized_rows(decoder.bias, wanted, std)
             self.set_output_embeddings(grown)
         self.tie_weights()
         return self.get_input_embeddings()
@@ -303,15 +357,22 @@ class PreTrainedModel(nn.Module):
         unknown = set(gradient_checkpointing_kwargs or {}) - {"use_reentrant"}
         if unknown:
             raise InputError(f"gradient checkpointing does not take {', '.join(map(repr, sorted(unknown)))}")
-        self.base_model.gradient_checkpointing = True
+        self._checkpoint(True)
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep all activations again."""
-        self.base_model.gradient_checkpointing = False
+        self._checkpoint(False)
 
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether activations are computed again in backward."""
-        return bool(self.base_model.gradient_checkpointing)
+        return any(stack.gradient_checkpointing for stack in self._stacks())
 
-    gradient_checkpointing: bool = False
+    def _checkpoint(self, whether: bool) -> None:
+        for stack in self._stacks():
+            stack.gradient_checkpointing = whether
+
+    def _stacks(self) -> list[Stack]:
+        from enfold.models.stack import Stack
+
+        return [module for module in self.modules() if isinstance(module, Stack)]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from enfold.errors import CheckpointError, InputError
-from enfold.layers.linear import Int8Linear, quantise_linear
+from enfold.layers.linear import Int8Linear, TransposedLinear, quantise_linear
 from enfold.models.weights import INDEX, WEIGHTS
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def config_to_write(original: dict[str, Any]) -> dict[str, Any]:
 def make_room(model: PreTrainedModel) -> None:
     """Put empty int8 maps where a model on the meta device has floating ones."""
     for name, module in list(_linears(model)):
-        weight = torch.empty(module.weight.shape, dtype=torch.int8, device="meta")
+        shape = (module.out_features, module.in_features)
+        weight = torch.empty(shape, dtype=torch.int8, device="meta")
         scale = torch.empty(module.out_features, device="meta")
         _replace(model, name, Int8Linear(weight, scale, module.bias))
 
@@ -94,10 +95,10 @@ def check_target(folder: Path) -> None:
             raise InputError(f"{folder} holds floating-point weights ({name}); save the quantised model elsewhere")
 
 
-def _linears(model: PreTrainedModel) -> list[tuple[str, nn.Linear]]:
-    blocks = set(model.base_model.blocks.modules())  # type: ignore[operator, union-attr]
-    found = model.named_modules()
-    return [(name, module) for name, module in found if module in blocks and isinstance(module, nn.Linear)]
+def _linears(model: PreTrainedModel) -> list[tuple[str, nn.Linear | TransposedLinear]]:
+    blocks = {module for block in model.base_model.blocks for module in block.modules()}  # type: ignore[operator, union-attr]
+    kinds = (nn.Linear, TransposedLinear)
+    return [(name, module) for name, module in model.named_modules() if module in blocks and isinstance(module, kinds)]
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from enfold.errors import CheckpointError
+from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models.initialise import initialise
 from enfold.models.weights import Checkpoint, LoadingReport, rename
 
@@ -41,6 +42,8 @@ def read_weights(
     """
     wanted: dict[str, Tensor] = model.state_dict(keep_vars=True)
     found, unexpected = _match(model, checkpoint.names, wanted)
+    fixed = _begin_fixed(model, [name for name in wanted if name not in found])
+    wanted = {name: tensor for name, tensor in wanted.items() if name not in fixed}
     tensors = {name: checkpoint.tensor(own) for name, own in found.items()}
     _settle_ties(model, tensors)
     missing = [name for name in wanted if name not in tensors and name not in model.tied()]
@@ -78,9 +81,29 @@ def assign(model: nn.Module, name: str, tensor: Tensor) -> None:
     owner_name, _, leaf = name.rpartition(".")
     owner = model.get_submodule(owner_name)
     if leaf in owner._parameters:
-        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+        old = owner._parameters[leaf]
+        owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=old is not None and old.requires_grad)
     else:
         owner._buffers[leaf] = tensor
+
+
+def _begin_fixed(model: PreTrainedModel, names: list[str]) -> set[str]:
+    """Give buffers and fixed tables that the file does not have the values they always have; their names."""
+    fixed = set()
+    for name in names:
+        owner_name, _, leaf = name.rpartition(".")
+        owner = model.get_submodule(owner_name)
+        if any(name == plan.buffer for plan in model.family.heads.values()):
+            old = owner._buffers[leaf]
+            assert old is not None
+            owner._buffers[leaf] = torch.zeros(old.shape)
+        elif (own := owner._parameters.get(leaf)) is not None and not own.requires_grad and hasattr(owner, "begin"):
+            assign(model, name, torch.empty(own.shape))
+            owner.begin()
+        else:
+            continue
+        fixed.add(name)
+    return fixed
 
 
 def _match(
@@ -136,11 +159,12 @@ def _names_of_heads(model: PreTrainedModel, names: Iterable[str]) -> set[str]:
 
 def _groups(model: PreTrainedModel) -> list[tuple[str, ...]]:
     """The paths of all heads of the family and of the pooler; what stands together comes or is missing together."""
-    names = model.family.names
-    prefix = f"{model.base_model_prefix}."
-    groups = {group for head in model.family.heads.values() for group in head.parts}
-    paths = [tuple(names[role] for role in group) for group in sorted(groups)]
-    return [*paths, (names["pooler"], prefix + names["pooler"])]
+    paths = sorted({group for plan in model.family.heads.values() for group in plan.groups})
+    spec = model.family.spec(model.config)
+    if isinstance(spec, StackSpec) and "pooler" in spec.names:
+        pooler = spec.names["pooler"]
+        paths.append((pooler, f"{model.base_model_prefix}.{pooler}"))
+    return paths
 
 
 def _under(name: str, path: str) -> bool:
@@ -148,8 +172,15 @@ def _under(name: str, path: str) -> bool:
 
 
 def _of_a_head(model: PreTrainedModel, own: str) -> bool:
+    """Whether a tensor of the file belongs to a head, or to a stack of the pair, that this model does not have."""
     name = rename(own, model.family.older)
-    return bool(_names_of_heads(model, [name]))
+    if _names_of_heads(model, [name]) or any(name == plan.buffer for plan in model.family.heads.values()):
+        return True
+    spec = model.family.spec(model.config)
+    if not isinstance(spec, PairSpec):
+        return False
+    name = name.removeprefix(f"{model.base_model_prefix}.")
+    return any(_under(name, path) for path in ("encoder", "decoder", spec.shared) if path is not None)
 
 
 def _lost(model: PreTrainedModel, missing: list[str], tensors: Mapping[str, Tensor]) -> list[str]:

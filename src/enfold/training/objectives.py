@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.errors import InputError
+from enfold.models.losses import next_labels
 
 Batch = dict[str, Any]
 IGNORED = -100
@@ -55,14 +56,19 @@ class LabelObjective:
     Args:
         problem_type: ``regression``, ``single_label_classification``, ``multi_label_classification`` or ``None``.
         label_smoothing: share of each target spread over all classes (Szegedy et al., 2016, section 7).
+        next_token: whether a label is compared with the scores at the place before it.
     """
 
-    def __init__(self, *, problem_type: str | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, *, problem_type: str | None = None, label_smoothing: float = 0.0, next_token: bool = False
+    ) -> None:
         self.problem_type = problem_type
         self.label_smoothing = label_smoothing
+        self.next_token = next_token
 
     def count(self, batch: Batch) -> Counter[str]:
         """Labels that are not left out."""
+        batch = self._aligned(batch)
         counts = {name: _counted(batch[name]) for name in LOSS_TERMS if batch.get(name) is not None}
         if not counts:
             known = ", ".join(LOSS_TERMS)
@@ -73,11 +79,21 @@ class LabelObjective:
 
     def __call__(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], Any]:
         """Run the model; give the sum for each label column."""
+        batch = self._aligned(batch)
         targets = {name: batch[name] for name in LOSS_TERMS if batch.get(name) is not None}
+        if "decoder_input_ids" not in batch and hasattr(model, "prepare_decoder_input_ids_from_labels"):
+            batch = batch | {"decoder_input_ids": model.prepare_decoder_input_ids_from_labels(batch["labels"])}
         if _labels_padding(batch):
             return self._at_padding(model, batch, targets)
         outputs = model(**{name: value for name, value in batch.items() if name not in targets})
         return {name: self._sum(name, outputs, target) for name, target in targets.items()}, outputs
+
+    def _aligned(self, batch: Batch) -> Batch:
+        """The batch with each label at the place whose scores it is compared with."""
+        if not self.next_token or batch.get("labels") is None:
+            return batch
+        layout, mask = batch.get("layout"), batch.get("attention_mask")
+        return batch | {"labels": next_labels(batch["labels"], layout=layout, mask=mask)}
 
     def _at_padding(self, model: nn.Module, batch: Batch, targets: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
         """Some labels stand at masked places, whose logits do not come back: only the model can compute their loss."""
@@ -194,6 +210,8 @@ def tokens_of(batch: Batch) -> int:
 
 def _labels_padding(batch: Batch) -> bool:
     mask, labels = batch.get("attention_mask"), batch.get("labels")
+    if "decoder_input_ids" in batch:  # labels are the decoder's, the mask the encoder's
+        mask = batch.get("decoder_attention_mask")
     if not isinstance(mask, Tensor) or not isinstance(labels, Tensor) or mask.shape != labels.shape:
         return False
     return bool(((labels != IGNORED) & (mask == 0)).any())

@@ -138,7 +138,11 @@ class Trainer:
         by_label = type(self.model).forward.__module__.startswith("enfold.") and "end_positions" not in self.label_names
         if by_label:
             problem_type = getattr(getattr(self.model, "config", None), "problem_type", None)
-            return LabelObjective(problem_type=problem_type, label_smoothing=self.args.label_smoothing_factor)
+            return LabelObjective(
+                problem_type=problem_type,
+                label_smoothing=self.args.label_smoothing_factor,
+                next_token=getattr(self.model, "shifts_labels", False),
+            )
         if self.args.label_smoothing_factor:
             raise SettingsError(
                 "label_smoothing_factor needs a head that compares labels with logits; this one has its own loss"

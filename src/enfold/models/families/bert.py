@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from enfold.layers.specs import AttentionSpec, EmbeddingSpec, EncoderSpec, FeedForwardSpec, NormSpec, PositionSpec
+from enfold.layers.specs import AttentionSpec, EmbeddingSpec, FeedForwardSpec, NormSpec, PositionSpec, StackSpec
 from enfold.models import heads, language_heads
 from enfold.models.config import PreTrainedConfig
+from enfold.models.encoder import EncoderModel
 from enfold.models.family import Family
+from enfold.models.plan import Activation, Dense, Drop, Norm, Plan
 
 
 class BertConfig(PreTrainedConfig):
@@ -16,7 +18,6 @@ class BertConfig(PreTrainedConfig):
     model_type = "bert"
     # Settings of published files that would change the output, with the values that are honoured.
     refused: ClassVar[dict[str, tuple[Any, ...]]] = {
-        "is_decoder": (False,),
         "add_cross_attention": (False,),
         "position_embedding_type": ("absolute", None),
         "is_encoder_decoder": (False,),
@@ -45,17 +46,15 @@ class BertConfig(PreTrainedConfig):
 
 
 NAMES = {
-    # the stack
     "embeddings": "embeddings",
+    "words": "embeddings.word_embeddings",
+    "positions": "embeddings.position_embeddings",
+    "types": "embeddings.token_type_embeddings",
+    "embeddings_norm": "embeddings.LayerNorm",
     "blocks": "encoder.layer",
-    "pooler": "pooler",
-    "pooler_dense": "dense",
-    # the embeddings
-    "words": "word_embeddings",
-    "positions": "position_embeddings",
-    "types": "token_type_embeddings",
-    "embeddings_norm": "LayerNorm",
-    # a block
+    "pooler": "pooler.dense",
+}
+BLOCK = {
     "attention": "attention.self",
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -65,20 +64,23 @@ NAMES = {
     "up": "intermediate.dense",
     "down": "output.dense",
     "output_norm": "output.LayerNorm",
-    # the heads
-    "classifier": "classifier",
-    "span": "qa_outputs",
-    "lm_dense": "cls.predictions.transform.dense",
-    "lm_norm": "cls.predictions.transform.LayerNorm",
-    "lm_decoder": "cls.predictions.decoder",
-    "lm_bias": "cls.predictions.bias",
-    "next_sentence": "cls.seq_relationship",
 }
+DROP = Drop(("classifier_dropout", "hidden_dropout_prob"))
+VOCABULARY: dict[str, Any] = {
+    "steps": (
+        Dense("cls.predictions.transform.dense"),
+        Activation(of="hidden_act"),
+        Norm("cls.predictions.transform.LayerNorm"),
+    ),
+    "output": "cls.predictions.decoder",
+    "bias": "cls.predictions.bias",
+}
+RELATION = Plan(kind=heads.NextSentence, pick="pooled", output="cls.seq_relationship")
 
 
-def spec(config: BertConfig) -> EncoderSpec:
+def spec(config: BertConfig) -> StackSpec:
     """What the stack is made of."""
-    return EncoderSpec(
+    return StackSpec(
         width=config.hidden_size,
         depth=config.num_hidden_layers,
         dropout=config.hidden_dropout_prob,
@@ -93,7 +95,9 @@ def spec(config: BertConfig) -> EncoderSpec:
         attention=AttentionSpec(heads=config.num_attention_heads, dropout=config.attention_probs_dropout_prob),
         feed_forward=FeedForwardSpec(width=config.intermediate_size, activation=config.hidden_act),
         norm=NormSpec(eps=config.layer_norm_eps),
+        causal=config.is_decoder,
         names=NAMES,
+        block_names=BLOCK,
     )
 
 
@@ -101,16 +105,18 @@ FAMILY = Family(
     attribute="bert",
     members={"Bert": BertConfig},
     spec=spec,
-    names=NAMES,
+    stacks={"Model": EncoderModel},
     heads={
-        "ForSequenceClassification": heads.SequenceClassification,
-        "ForTokenClassification": heads.TokenClassification,
-        "ForMultipleChoice": heads.MultipleChoice,
-        "ForQuestionAnswering": heads.QuestionAnswering,
-        "ForMaskedLM": language_heads.MaskedLM,
-        "ForPreTraining": language_heads.PreTraining,
-        "ForNextSentencePrediction": heads.NextSentence,
+        "ForSequenceClassification": Plan(kind=heads.SequenceClassification, pick="pooled", steps=(DROP,)),
+        "ForTokenClassification": Plan(kind=heads.TokenClassification, steps=(DROP,)),
+        "ForMultipleChoice": Plan(kind=heads.MultipleChoice, pick="pooled", steps=(DROP,)),
+        "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs"),
+        "ForMaskedLM": Plan(kind=language_heads.MaskedLM, **VOCABULARY),
+        "ForPreTraining": Plan(kind=language_heads.PreTraining, relation=RELATION, **VOCABULARY),
+        "ForNextSentencePrediction": RELATION,
+        "LMHeadModel": Plan(kind=language_heads.CausalLM, **VOCABULARY),
     },
+    tasks={"ForCausalLM": "LMHeadModel"},
     # The first TensorFlow conversions called a norm's weight gamma and its bias beta.
     older=((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias")),
     # Older files stored the range 0 … capacity - 1.

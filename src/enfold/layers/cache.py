@@ -1,0 +1,270 @@
+"""Keys and values of what was read, so that one more token costs one token's work.
+
+Storage is (rows, key heads, capacity, head_width) a block, with a length for each row: rows of any lengths stand side by
+side, nothing is padded in between, and taking tokens back is a smaller number. Cross-attention's keys and values are
+kept once for each row of the encoder, however many beams read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from enfold.errors import InputError
+from enfold.layers.context import Context, ScoreBias
+from enfold.layers.packing import Layout
+
+__all__ = ["Cache", "Pass"]
+
+_STEP = 64
+
+
+@dataclass(eq=False)
+class _Kept:
+    """Of one block: (rows, heads, capacity, head_width) each."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class Cache:
+    """The keys and values of every block, for rows that grow.
+
+    Args:
+        rows: how many there are.
+        room: tokens a row may come to hold; where more come, it grows in steps.
+
+    Attributes:
+        lengths: tokens of each row so far.
+    """
+
+    def __init__(self, rows: int, room: int = 0) -> None:
+        self.lengths = [0] * rows
+        self.capacity = room
+        self._own: dict[int, _Kept] = {}
+        self._cross: dict[int, _Kept] = {}
+        self._source: list[int] = list(range(rows))  # the encoder's row that each row looks at
+        self._source_lengths: list[int] = []
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.lengths)
+
+    def get_seq_length(self) -> int:
+        """Tokens of the longest row, under the name that scripts for ``transformers`` know."""
+        return max(self.lengths, default=0)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether keys and values of an encoder are here."""
+        return bool(self._cross)
+
+    def open(self, layout: Layout) -> Pass:
+        """A pass that adds the tokens of ``layout`` to the rows.
+
+        Raises:
+            InputError: the batch has another number of rows.
+        """
+        if layout.rows != self.rows:
+            raise InputError(f"the batch has {layout.rows} rows, past_key_values {self.rows}; there must be as many")
+        return Pass(self, layout)
+
+    def select(self, rows: Tensor | Sequence[int]) -> None:
+        """Keep, reorder or repeat rows."""
+        chosen = rows.tolist() if isinstance(rows, Tensor) else list(rows)
+        if chosen == list(range(self.rows)):
+            return
+        used = self.get_seq_length()
+        for kept in self._own.values():
+            index = torch.tensor(chosen, device=kept.keys.device)
+            kept.keys, kept.values = (_moved(own, index, used) for own in (kept.keys, kept.values))
+        self.lengths = [self.lengths[row] for row in chosen]
+        self._source = [self._source[row] for row in chosen]
+
+    def forget(self, counts: Sequence[int]) -> None:
+        """Take back the last tokens of each row.
+
+        Raises:
+            InputError: a row has fewer.
+        """
+        for row, (length, count) in enumerate(zip(self.lengths, counts, strict=True)):
+            if not 0 <= count <= length:
+                raise InputError(f"row {row} has {length} tokens; {count} cannot be taken back")
+        self.lengths = [length - count for length, count in zip(self.lengths, counts, strict=True)]
+
+    def _room(self, number: int, like: Tensor, needed: int) -> _Kept:
+        """The storage of a block, grown to hold ``needed`` tokens a row; ``like`` is (tokens, heads, head_width)."""
+        self.capacity = max(self.capacity, -(-needed // _STEP) * _STEP if needed > self.capacity else 0)
+        shape = (self.rows, like.shape[1], self.capacity, like.shape[2])
+        kept = self._own.get(number)
+        if kept is None:
+            kept = self._own[number] = _Kept(like.new_zeros(shape), like.new_zeros(shape))
+        elif kept.keys.shape[2] < needed:
+            self.capacity = max(self.capacity, -(-(needed * 3 // 2) // _STEP) * _STEP)
+            shape = (*shape[:2], self.capacity, shape[3])
+            used = self.get_seq_length()
+            for name in ("keys", "values"):
+                grown = like.new_zeros(shape)
+                grown[:, :, :used] = getattr(kept, name)[:, :, :used]
+                setattr(kept, name, grown)
+        return kept
+
+
+def _moved(own: Tensor, index: Tensor, used: int) -> Tensor:
+    moved = own.new_zeros(index.shape[0], *own.shape[1:])
+    moved[:, :, :used] = own[:, :, :used].index_select(0, index)
+    return moved
+
+
+class Pass:
+    """One pass over a cache: new tokens of each row, after those that are there."""
+
+    def __init__(self, cache: Cache, layout: Layout) -> None:
+        self._cache = cache
+        self._counts = layout.q_lengths.tolist()
+        self._starts = list(cache.lengths)
+        self._totals = [start + count for start, count in zip(self._starts, self._counts, strict=True)]
+        self._longest = max(self._totals, default=0)
+        device = layout.positions.device
+        self._row_of = layout.row_of
+        self._within = torch.arange(layout.positions.shape[0], device=device) - layout.first[self._row_of]
+        self._slots = torch.tensor(self._starts, device=device)[self._row_of] + self._within
+        self._masks: dict[tuple[bool, int | None], Tensor | None] = {}
+        offsets = torch.tensor([0, *self._totals]).cumsum(0).to(device)
+        totals = torch.tensor(self._totals)
+        self.layout = Layout(
+            layout.q_offsets, offsets, self._slots, layout.q_lengths, totals, layout.causal, layout.window
+        )
+
+    @property
+    def cache(self) -> Cache:
+        """What is written to."""
+        return self._cache
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was read before, so that the new tokens see only each other."""
+        return not any(self._starts)
+
+    def close(self) -> None:
+        """Count the new tokens as read."""
+        self._cache.lengths = self._totals
+
+    # ---- self-attention -------------------------------------------------------------------------------------------
+
+    def attend(
+        self, number: int, q: Tensor, k: Tensor, v: Tensor, layout: Layout, attention: Any, context: Context
+    ) -> Tensor | None:
+        """Keep the new keys and values, and attend to all; None where the new tokens are all there is.
+
+        Args:
+            number: of the block.
+            q: (tokens, heads, head_width)
+            k, v: (tokens, kv_heads, head_width)
+            layout: what a token sees.
+            attention: the module, for its scale and observers.
+            context: for its score bias.
+        """
+        kept = self._cache._room(number, k, self._longest)
+        kept.keys[self._row_of, :, self._slots] = k.detach()
+        kept.values[self._row_of, :, self._slots] = v.detach()
+        if self.begins:
+            return None
+        keys, values = kept.keys[:, :, : self._longest], kept.values[:, :, : self._longest]
+        mask = self._mask(layout, q)
+        return self._rows(q, keys, values, mask, attention, context.score_bias, self._totals)
+
+    def _mask(self, layout: Layout, q: Tensor) -> Tensor | None:
+        """(rows, 1, new tokens, longest): -inf where a token may not look; None where each sees all."""
+        key = (layout.causal, layout.window)
+        if key not in self._masks:
+            starts = torch.tensor(self._starts)[:, None, None]
+            q_at = starts + torch.arange(max(self._counts, default=0))[None, :, None]
+            k_at = torch.arange(self._longest)[None, None, :]
+            hidden = k_at >= torch.tensor(self._totals)[:, None, None]
+            if layout.causal:
+                hidden = hidden | (k_at > q_at)
+            if layout.window is not None:
+                hidden = hidden | ((k_at - q_at).abs() > layout.window)
+            mask = None
+            if bool(hidden.any()):
+                mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None].to(q.device, q.dtype)
+            self._masks[key] = mask
+        return self._masks[key]
+
+    def _rows(
+        self,
+        q: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        attention: Any,
+        score_bias: ScoreBias | None,
+        lengths: Sequence[int],
+    ) -> Tensor:
+        """Batched attention of (tokens, heads, head_width) queries to (rows, kv_heads, length, head_width) keys."""
+        rows, kv_heads, length, width = keys.shape
+        heads, count = q.shape[1], max(self._counts, default=0)
+        even = min(self._counts, default=0) == count
+        if even:
+            padded = q.view(rows, count, heads, width)
+        else:
+            padded = q.new_zeros(rows, count, heads, width)
+            padded[self._row_of, self._within] = q
+        padded = padded.transpose(1, 2)  # (rows, heads, count, width)
+        scale = width**-0.5 if attention.scale is None else attention.scale
+        shared = heads // kv_heads
+        grouped = (padded * scale).reshape(rows, kv_heads, shared * count, width)
+        scores = (grouped @ keys.transpose(2, 3)).view(rows, heads, count, length)
+        if score_bias is not None:
+            q_at = torch.tensor(self._starts, device=q.device)[:, None] + torch.arange(count, device=q.device)
+            k_at = torch.arange(length, device=q.device)[None].expand(rows, -1)
+            scores = scores + score_bias(padded, keys.repeat_interleave(shared, 1), q_at, k_at)
+        if mask is not None:
+            scores = scores + mask
+        weights = torch.softmax(scores, -1)
+        if mask is not None and not even:
+            weights = weights.nan_to_num(0.0)
+        for observe in attention.observers:
+            sizes = enumerate(zip(self._counts, lengths, strict=True))
+            observe([weights[row, :, :own, :total] for row, (own, total) in sizes])
+        out = (weights.view(rows, kv_heads, shared * count, length) @ values).view(rows, heads, count, width)
+        out = out.transpose(1, 2)
+        return out.reshape(-1, heads, width) if even else out[self._row_of, self._within]
+
+    # ---- cross-attention ------------------------------------------------------------------------------------------
+
+    def keep_cross(self, number: int, k: Tensor, v: Tensor, layout: Layout) -> None:
+        """Keep the encoder's keys and values, (kv_tokens, heads, head_width) each, for the passes to come."""
+        lengths = layout.kv_lengths.tolist()
+        self._cache._source_lengths = lengths
+        rows, longest = len(lengths), max(lengths, default=0)
+        counts = layout.kv_lengths.to(k.device)
+        row_of = torch.repeat_interleave(torch.arange(rows, device=k.device), counts, output_size=k.shape[0])
+        within = torch.arange(k.shape[0], device=k.device) - layout.kv_offsets[:-1][row_of]
+        kept = []
+        for own in (k, v):
+            padded = own.new_zeros(rows, own.shape[1], longest, own.shape[2])
+            padded[row_of, :, within] = own.detach()
+            kept.append(padded)
+        self._cache._cross[number] = _Kept(*kept)
+
+    def cross(self, number: int, q: Tensor, attention: Any) -> Tensor:
+        """Attend to the encoder's keys and values: (tokens, heads, head_width)."""
+        cache = self._cache
+        kept, source = cache._cross[number], cache._source
+        lengths = [cache._source_lengths[row] for row in source]
+        keys, values = kept.keys, kept.values
+        if source != list(range(keys.shape[0])):
+            index = torch.tensor(source, device=q.device)
+            keys, values = keys.index_select(0, index), values.index_select(0, index)
+        mask = None
+        if min(lengths) < keys.shape[2]:
+            hidden = torch.arange(keys.shape[2])[None] >= torch.tensor(lengths)[:, None]
+            mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None, None].to(q.device, q.dtype)
+        return self._rows(q, keys, values, mask, attention, None, lengths)

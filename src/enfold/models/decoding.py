@@ -1,0 +1,106 @@
+"""A model in the middle of writing: what generation needs of it, in token ids alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from enfold.errors import InputError
+from enfold.layers.cache import Cache
+from enfold.layers.packing import layout_of, pack
+
+if TYPE_CHECKING:
+    from enfold.models.pretrained import PreTrainedModel
+
+__all__ = ["Decoding"]
+
+
+class Decoding:
+    """Rows of tokens, the keys and values of what was read, and the scores of what may come next.
+
+    Rows of any lengths stand side by side: nothing is padded, so that each is computed as if it were alone.
+
+    Args:
+        model: with a head that scores the vocabulary.
+        prompts: token ids of each row; for an encoder-decoder what its decoder has written already, its start token at
+            least.
+        encoder_ids: what the encoder reads, a row each.
+        room: how many tokens each row may get; more only costs time.
+
+    Attributes:
+        logits: (rows, vocabulary) float32, after the last token of each row.
+
+    Raises:
+        InputError: a prompt is empty, an id is outside the vocabulary, or the numbers of rows differ.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        prompts: Sequence[Sequence[int]],
+        *,
+        encoder_ids: Sequence[Sequence[int]] | None = None,
+        room: int = 0,
+    ) -> None:
+        if model.training:
+            raise InputError("a model writes in evaluation mode: call model.eval() first")
+        if model.is_encoder_decoder != (encoder_ids is not None):
+            raise InputError("encoder_ids go with an encoder-decoder, and with no other model")
+        self._model = model
+        self._pair = model.is_encoder_decoder
+        packed = pack(prompts, device=model.device)
+        self._cache = Cache(len(prompts), room=max(map(len, prompts), default=0) + room)
+        arguments: dict[str, Any] = {}
+        if encoder_ids is not None:
+            if len(encoder_ids) != len(prompts):
+                raise InputError(f"{len(encoder_ids)} texts for the encoder, {len(prompts)} prompts for the decoder")
+            read = pack(encoder_ids, device=model.device)
+            arguments = {"input_ids": read.input_ids, "layout": read.layout}
+        scores = self._run(packed.input_ids, packed.layout, arguments, packed.layout.last)
+        self.logits = scores
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self._cache.rows
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row so far."""
+        return list(self._cache.lengths)
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """One more token for each row, (rows,); the scores after it, (rows, vocabulary)."""
+        self.logits = self._run(tokens.to(self._model.device), layout_of(torch.ones(self.rows, dtype=torch.long)), {})
+        return self.logits
+
+    def feed_several(self, tokens: Tensor) -> Tensor:
+        """Several more tokens for each row, (rows, n); the scores after each, (rows, n, vocabulary)."""
+        rows, count = tokens.shape
+        layout = layout_of(torch.full((rows,), count))
+        scores = self._run(tokens.flatten().to(self._model.device), layout, {}).view(rows, count, -1)
+        self.logits = scores[:, -1]
+        return scores
+
+    def select(self, rows: Tensor) -> None:
+        """Keep, reorder or repeat rows, by their numbers."""
+        with torch.inference_mode():
+            self._cache.select(rows)
+            self.logits = self.logits[rows.to(self.logits.device)]
+
+    def forget(self, counts: Sequence[int]) -> None:
+        """Take back the last tokens of each row; ``logits`` are those of the next ``feed``."""
+        self._cache.forget(counts)
+
+    def _run(self, ids: Tensor, layout: Any, more: dict[str, Any], at: Tensor | None = None) -> Tensor:
+        """Scores of the packed tokens at ``at``, or of all: (…, vocabulary)."""
+        model: Any = self._model
+        layout = layout.to(model.device)
+        with torch.inference_mode():
+            names = ("decoder_input_ids", "decoder_layout") if self._pair else ("input_ids", "layout")
+            arguments = dict(zip(names, (ids, layout), strict=True)) | more
+            hidden = model.packed_states(**arguments, cache=self._cache)
+            return model.vocabulary_scores(hidden if at is None else hidden[at]).float()

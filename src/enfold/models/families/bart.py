@@ -1,0 +1,154 @@
+"""BART (Lewis et al., 2020): learned positions from row 2 on, post-norm blocks, a norm on the embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from enfold.layers.specs import (
+    AttentionSpec,
+    EmbeddingSpec,
+    FeedForwardSpec,
+    NormSpec,
+    PairSpec,
+    PositionSpec,
+    StackSpec,
+)
+from enfold.models import heads, language_heads
+from enfold.models.config import PreTrainedConfig
+from enfold.models.encoder import DecoderModel
+from enfold.models.encoder_decoder import EncoderDecoderModel
+from enfold.models.family import Family
+from enfold.models.plan import Activation, Dense, Drop, Plan
+
+
+class BartConfig(PreTrainedConfig):
+    """The ``config.json`` of model type ``bart``."""
+
+    model_type = "bart"
+    default_num_labels = 3
+    aliases: ClassVar[dict[str, str]] = {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    }
+
+    vocab_size: int = 50265
+    max_position_embeddings: int = 1024
+    encoder_layers: int = 12
+    encoder_ffn_dim: int = 4096
+    encoder_attention_heads: int = 16
+    decoder_layers: int = 12
+    decoder_ffn_dim: int = 4096
+    decoder_attention_heads: int = 16
+    encoder_layerdrop: float = 0.0
+    decoder_layerdrop: float = 0.0
+    activation_function: str = "gelu"
+    d_model: int = 1024
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    init_std: float = 0.02
+    classifier_dropout: float = 0.0
+    scale_embedding: bool = False
+    use_cache: bool = True
+    pad_token_id: int | None = 1
+    bos_token_id: int | None = 0
+    eos_token_id: int | list[int] | None = 2
+    is_encoder_decoder: bool = True
+    decoder_start_token_id: int | None = 2
+    forced_eos_token_id: int | list[int] | None = 2
+    is_decoder: bool = False
+    tie_word_embeddings: bool = True
+
+
+NAMES = {
+    "words": "embed_tokens",
+    "positions": "embed_positions",
+    "embeddings_norm": "layernorm_embedding",
+    "blocks": "layers",
+    "final_norm": "layer_norm",
+}
+BLOCK = {
+    "attention": "self_attn",
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "attention_output": "self_attn.out_proj",
+    "attention_norm": "self_attn_layer_norm",
+    "cross_attention": "encoder_attn",
+    "cross_query": "encoder_attn.q_proj",
+    "cross_key": "encoder_attn.k_proj",
+    "cross_value": "encoder_attn.v_proj",
+    "cross_output": "encoder_attn.out_proj",
+    "cross_norm": "encoder_attn_layer_norm",
+    "up": "fc1",
+    "down": "fc2",
+    "output_norm": "final_layer_norm",
+}
+
+
+def side(config: Any, name: str, **more: Any) -> StackSpec:
+    """One of the two stacks, of BART and of those that differ from it in a few fields."""
+    common: dict[str, Any] = {
+        "width": config.d_model,
+        "depth": getattr(config, f"{name}_layers"),
+        "dropout": config.dropout,
+        "init_std": config.init_std,
+        "embeddings": EmbeddingSpec(
+            vocabulary=config.vocab_size,
+            pad_id=config.pad_token_id,
+            dropout=config.dropout,
+            scale=config.d_model**0.5 if config.scale_embedding else 1.0,
+        ),
+        "positions": PositionSpec(capacity=config.max_position_embeddings, offset=2),
+        "attention": AttentionSpec(heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout),
+        "feed_forward": FeedForwardSpec(
+            width=getattr(config, f"{name}_ffn_dim"),
+            activation=config.activation_function,
+            dropout=config.activation_dropout,
+        ),
+        "norm": NormSpec(eps=1e-5),
+        "layer_drop": getattr(config, f"{name}_layerdrop"),
+        "causal": name == "decoder",
+        "cross": name == "decoder",
+        "names": NAMES,
+        "block_names": BLOCK,
+    }
+    return StackSpec(**(common | more))
+
+
+def spec(config: BartConfig) -> PairSpec:
+    """What the two stacks are made of."""
+    return PairSpec(encoder=side(config, "encoder"), decoder=side(config, "decoder"), shared="shared")
+
+
+WRITES = Plan(
+    kind=language_heads.ConditionalGeneration, output="lm_head", output_bias=False, buffer="final_logits_bias"
+)
+WRITES_ALONE = Plan(kind=language_heads.DecoderAlone, output="lm_head", output_bias=False, stack="Decoder")
+
+FAMILY = Family(
+    attribute="model",
+    members={"Bart": BartConfig},
+    spec=spec,
+    stacks={"Model": EncoderDecoderModel, "Decoder": DecoderModel},
+    heads={
+        "ForConditionalGeneration": WRITES,
+        "ForSequenceClassification": Plan(
+            kind=heads.SequenceClassification,
+            pick="eos",
+            steps=(
+                Drop(("classifier_dropout",)),
+                Dense("classification_head.dense"),
+                Activation("tanh"),
+                Drop(("classifier_dropout",)),
+            ),
+            output="classification_head.out_proj",
+        ),
+        "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs"),
+        "ForCausalLM": WRITES_ALONE,
+    },
+    tasks={"ForPreTraining": "ForConditionalGeneration", "ForMaskedLM": "ForConditionalGeneration"},
+    derived=(r"^(model\.)?(encoder|decoder)\.version$",),
+    tokenizers=("BartTokenizer", "BartTokenizerFast"),
+)
