@@ -5,6 +5,7 @@ import torch
 from transformers.generation import logits_process as theirs
 
 from enfold.generation import GenerationConfig, truncation
+from enfold.generation.largest import largest
 from enfold.generation.penalties import grow_stops, replace_invalid
 from enfold.generation.rules import Rules
 from enfold.generation.sequences import Sequences
@@ -202,3 +203,15 @@ def test_a_stop_id_outside_the_vocabulary_is_none():
     settings = resolve(GenerationConfig(eos_token_id=50256, min_new_tokens=3, max_new_tokens=5), vocabulary=VOCABULARY)
     rules = Rules(settings, vocabulary=VOCABULARY)
     torch.testing.assert_close(rules(scores_of(), sequences_of(history())), scores_of())
+
+
+@pytest.mark.parametrize("numbers", [1024, 5000, 50257])
+@pytest.mark.parametrize("count", [1, 4, 50])
+def test_the_largest_of_a_vocabulary_are_found_by_chunks(numbers, count):
+    scores = torch.randn(6, numbers, generator=torch.Generator().manual_seed(count))
+    scores[1, -3:] = 9.0 + torch.arange(3)  # in the last, shorter chunk
+    scores[2, :] = -torch.inf
+    scores[2, 70:130] = torch.arange(60.0)
+    values, places = largest(scores, count)
+    assert values.equal(scores.topk(count).values)
+    assert scores.gather(1, places).equal(values)

@@ -11,6 +11,7 @@ from torch import Tensor
 from enfold.errors import InputError
 from enfold.generation.detokenise import Decode, StopStrings
 from enfold.generation.drawing import Chance
+from enfold.generation.largest import largest
 from enfold.generation.loop import Decoding
 from enfold.generation.results import FinishReason, Generated, Piece
 from enfold.generation.rows import Ending
@@ -186,11 +187,15 @@ def _candidates(running: _Beams, rules: Rules, settings: Settings, chance: Chanc
     raw = running.decoding.logits.log_softmax(-1)
     processed = rules(raw, running.sequences)
     vocabulary = processed.shape[1]
-    totals = (processed.view(prompts, beams, vocabulary) + running.scores[:, :, None]).view(prompts, -1)
-    count = min(max(2, 1 + len(settings.eos_token_id)) * beams, totals.shape[1])
-    if chance is None:
-        scores, places = totals.topk(count)
+    count = min(max(2, 1 + len(settings.eos_token_id)) * beams, beams * vocabulary)
+    if chance is None:  # the best of all are among the best of each beam
+        values, tokens = largest(processed, min(count, vocabulary))
+        kept = values.shape[1]
+        totals = (values.view(prompts, beams, kept) + running.scores[:, :, None]).view(prompts, -1)
+        scores, order = totals.topk(count)
+        places = order // kept * vocabulary + tokens.view(prompts, -1).gather(1, order)
     else:
+        totals = (processed.view(prompts, beams, vocabulary) + running.scores[:, :, None]).view(prompts, -1)
         places = _drawn(totals.softmax(-1), count, chance)
         scores, order = totals.gather(1, places).sort(-1, descending=True)
         places = places.gather(1, order)

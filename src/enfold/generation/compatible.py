@@ -105,7 +105,7 @@ def generate_compatible(
     read = unpad(given, attention_mask, pad=settings.pad_token_id if infer else None, what="attention_mask")
     start = read
     if model.is_encoder_decoder:
-        start = decoder_starts(len(read.rows), decoder_input_ids, decoder_attention_mask, settings)
+        start = decoder_starts(len(read.rows), decoder_input_ids, decoder_attention_mask, settings, given.device)
     elif decoder_input_ids is not None:
         raise InputError("decoder_input_ids are for encoder-decoders; this model reads input_ids alone")
     pad = _pad(settings)

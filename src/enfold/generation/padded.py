@@ -51,8 +51,8 @@ def unpad(ids: Tensor, mask: Any, *, pad: int | None, what: str) -> Padded:
     return Padded(ids, rows)
 
 
-def decoder_starts(batch: int, given: Any, mask: Any, settings: Settings) -> Padded:
-    """The first ids of a decoder: its start id, and what was given for it.
+def decoder_starts(batch: int, given: Any, mask: Any, settings: Settings, device: torch.device) -> Padded:
+    """The first ids of a decoder, on ``device``: its start id, and what was given for it.
 
     Raises:
         InputError: there is no start id, or the batch has another size.
@@ -61,19 +61,18 @@ def decoder_starts(batch: int, given: Any, mask: Any, settings: Settings) -> Pad
     start = settings.bos_token_id if start is None else start
     if start is None:
         raise InputError("nothing says what the decoder starts with: set decoder_start_token_id or bos_token_id")
-    starts = torch.tensor([start] * batch if isinstance(start, int) else list(start))
+    starts = torch.tensor([start] * batch if isinstance(start, int) else list(start), device=device)
     if len(starts) != batch:
         raise InputError(f"decoder_start_token_id lists {len(starts)} ids for {batch} encoder inputs")
     if given is None:
         return unpad(starts[:, None], None, pad=None, what="decoder_attention_mask")
-    ids = torch.as_tensor(given)
+    ids = torch.as_tensor(given).to(device)
     if ids.ndim != 2 or len(ids) != batch:
         raise InputError(f"decoder_input_ids must have shape ({batch}, seq); they have shape {tuple(ids.shape)}")
-    starts = starts.to(ids.device)
     if bool((ids[:, 0] != starts).all()):
         ids = torch.cat([starts[:, None], ids], 1)
         if mask is not None:
-            mask = torch.as_tensor(mask)
+            mask = torch.as_tensor(mask).to(device)
             mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
     return unpad(ids, mask, pad=None, what="decoder_attention_mask")
 

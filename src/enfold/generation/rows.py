@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from enfold.generation.detokenise import Decode, StopStrings, Writing
+from enfold.generation.largest import largest
 from enfold.generation.results import Alternative, FinishReason, Generated, Piece
 
 __all__ = ["Ending", "Row", "alternatives_of"]
@@ -121,7 +122,7 @@ class Row:
 
 def alternatives_of(logprobs: Tensor, count: int) -> list[tuple[Alternative, ...]]:
     """The ``count`` most likely tokens of each row (rows, vocabulary), best first."""
-    values, tokens = logprobs.topk(min(count, logprobs.shape[1]))
+    values, tokens = largest(logprobs, min(count, logprobs.shape[1]))
     return [
         tuple(Alternative(token, value) for token, value in zip(*pair, strict=True))
         for pair in zip(tokens.tolist(), values.tolist(), strict=True)

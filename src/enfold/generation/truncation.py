@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from enfold.generation.largest import largest
+
 __all__ = ["cut_epsilon", "cut_eta", "cut_min_p", "cut_top_h", "cut_top_k", "cut_top_p", "cut_typical"]
 
 _TOP_H_TOKENS = 100  # as in the paper's code: the tail beyond adds next to nothing to the entropy
@@ -20,7 +22,7 @@ def _cut(scores: Tensor, removed: Tensor) -> Tensor:
 
 def _below_best(scores: Tensor, keep: int) -> Tensor:
     """True at tokens that are not among the ``keep`` best."""
-    return scores < scores.topk(min(keep, scores.shape[1])).values[:, -1:]
+    return scores < largest(scores, min(keep, scores.shape[1]))[0][:, -1:]
 
 
 def cut_top_k(scores: Tensor, count: int, keep: int = 1) -> Tensor:
