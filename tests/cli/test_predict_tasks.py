@@ -77,7 +77,7 @@ CASES = [
         [],
         {"labels", "score_LABEL_0", "score_LABEL_1", "threshold"},
     ),
-    ("text-classification", "ForSequenceClassification", {"num_labels": 1}, [], {"value", "values"}),
+    ("text-classification", "ForSequenceClassification", {"num_labels": 1}, [], {"value", "outputs"}),
 ]
 
 
@@ -117,6 +117,36 @@ def test_candidates_may_come_from_a_file(enfold, model, tmp_path):
     outcome = enfold("predict", "london", *options)
     assert outcome.status == 0
     assert len(outcome.out.splitlines()) == 4
+
+
+def test_ner_and_ask_are_predict_under_other_names(enfold, model, tmp_path):
+    (tmp_path / "book.txt").write_text("Ada met Mary in London.\nAt six.\n")
+    finding, asking = model("ForTokenClassification", id2label=NAMES), model("ForQuestionAnswering")
+    texts = ["Ada met Mary", "at six"]
+    pairs = [
+        (["ner", *texts, "--model", finding], ["--task", "token-classification", *texts, "--model", finding]),
+        (
+            ["ask", "who?", "book.txt", "--model", asking, "--top-k", "2"],
+            ["--task", "question-answering", "--question", "who?", "book.txt", "--model", asking, "--top-k", "2"],
+        ),
+    ]
+    for short, long in pairs:
+        outcome = enfold(*short)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out == enfold("predict", *long).out != ""
+
+
+def test_a_text_file_is_one_text_where_it_is_there(enfold, model, tmp_path):
+    (tmp_path / "book.txt").write_text("ada met mary\nat six\n")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    folder = model("Model")
+    assert (
+        "7 tokens  ada met mary at six"
+        in enfold("predict", "book.txt", "--task", "feature-extraction", "--model", folder).out
+    )
+    assert "novel.txt" in enfold("predict", "novel.txt", "--task", "feature-extraction", "--model", folder).out
+    outcome = enfold("predict", "latin.txt", "--task", "feature-extraction", "--model", folder)
+    assert outcome.err == "error: invalid UTF-8 at byte 3 of latin.txt: save it as UTF-8\n"
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def test_a_mask_that_takes_the_blank_before_it():
     fill = pipeline("fill-mask", tiny("ForMaskedLM", tokenizer), top_k=300)
     (prediction,) = fill("Ada met <mask> in <s> London")
     (mask,) = prediction.masks
+    assert (mask.start, mask.end) == (8, 14)
     for candidate in mask.candidates:
-        assert candidate.text.startswith("Ada met")
+        assert candidate.text.startswith("Ada met ")
         assert candidate.text.endswith(" in <s> London")
         assert not candidate.text.startswith("Ada met  ") or not candidate.token.strip()
     (encoded,) = fill.encode(["Ada met <mask> in <s> London"])

@@ -52,8 +52,8 @@ def test_numbers_are_the_model_s_own(tmp_path, settings: dict):
     assert isinstance(rate, TextRegressionPipeline)
     (prediction,) = rate(SENTENCES[0])
     expected = {one["label"]: one["score"] for one in theirs(folder, SENTENCES[0], "none")}
-    assert prediction.values == pytest.approx(expected, rel=1e-4)
-    assert prediction.value == prediction.values["LABEL_0"] == prediction["value"]
+    assert prediction.outputs == pytest.approx(expected, rel=1e-4)
+    assert prediction.value == prediction.outputs["LABEL_0"] == prediction["value"]
 
 
 def test_a_long_text_s_numbers_are_weighted_by_what_each_window_read_first():

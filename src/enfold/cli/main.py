@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import convert, feedback, loop, predict, serve
+from enfold.cli import convert, feedback, loop, predict, serve, shortcuts
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 loop.register(app)
 predict.register(app)
+shortcuts.register(app)
 serve.register(app)
 feedback.register(app)
 convert.register(app)

@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 def predict(
     texts: Annotated[
         list[str],
-        typer.Argument(help="Texts; or one file (CSV, TSV, JSONL, Parquet); or - for lines from standard input."),
+        typer.Argument(
+            help="Texts; or one file: a table (CSV, TSV, JSONL, Parquet), or one text (.txt); or - for lines from "
+            "standard input."
+        ),
     ],
     task: Annotated[str, typer.Option(help="What to do with the texts, such as token-classification.")] = _TASK,
     model: Annotated[str | None, typer.Option(help="A model reference; by default the model in service.")] = None,
@@ -85,7 +88,7 @@ def predict(
         _write((row_of(*row) for row in rows), output)
         _remember(output, project)
         return
-    typed = texts != ["-"] and not (len(texts) == 1 and _is_table(texts[0]))
+    typed = texts != ["-"] and not (len(texts) == 1 and _is_table(texts[0]))  # a person reads the answer
     for text, prediction in rows:
         shown = line_of(text, prediction) if typed else json.dumps(row_of(text, prediction), ensure_ascii=False)
         print(shown, flush=True)
@@ -93,6 +96,20 @@ def predict(
 
 def _is_table(argument: str) -> bool:
     return Path(argument.strip()).suffix.lower() in TABLE_SUFFIXES and "\n" not in argument and len(argument) < 4096
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it names a file that is there and is one text; anything else is a text itself."""
+    return (
+        argument.lower().endswith(".txt") and "\n" not in argument and len(argument) < 4096 and Path(argument).is_file()
+    )
+
+
+def _whole(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"invalid UTF-8 at byte {error.start} of {file}: save it as UTF-8") from error
 
 
 def _texts(arguments: list[str], column: str | None, project: Path) -> Iterator[str]:
@@ -103,6 +120,8 @@ def _texts(arguments: list[str], column: str | None, project: Path) -> Iterator[
         if not file.is_file():
             raise DataError(f"no file {file}")
         return (text for batch in iter_texts(file, _column(file, column, project)) for text in batch)
+    if len(arguments) == 1 and _is_text(arguments[0]):
+        return iter([_whole(Path(arguments[0]))])
     if column is not None:
         raise InputError(f"--column {column} names a column of a file, and no file was given")
     if arguments == ["-"]:

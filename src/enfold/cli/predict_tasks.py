@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -50,7 +51,7 @@ class TaskOptions:
         Raises:
             InputError: an option does not go with the task, or one that it needs is missing.
         """
-        takes, needs = _OPTIONS[task]
+        takes, needs = _OPTIONS.get(task, ((), ()))
         for field in fields(self):
             given, name = getattr(self, field.name), _FLAGS[field.name]
             if given and field.name not in takes:
@@ -132,7 +133,7 @@ def _stream(pipeline: Any, task: str, texts: Iterator[str], options: TaskOptions
     }
     if task in calls:
         return calls[task]()
-    if "truncate" in _OPTIONS[task][0]:
+    if "truncate" in _OPTIONS.get(task, ((), ()))[0]:
         found: Iterator[Prediction] = pipeline.stream(texts, truncation=options.truncate)
         return found
     return iter(pipeline.stream(texts))
@@ -212,4 +213,4 @@ def line_of(text: str, prediction: Prediction) -> str:
                 f"{name}={one_line(value, 30)}" for name, value in prediction.state.values_by_name.items()
             )
             return f"{shown}\n  {known or 'nothing known'}"
-    raise TypeError(f"no line for a {type(prediction).__name__}")
+    return json.dumps(row_of(text, prediction), ensure_ascii=False)

@@ -9,14 +9,14 @@ from enfold.pipelines.pooling import Pooling, read_pooling
 from enfold.pipelines.question_answering import QuestionAnsweringPipeline
 from enfold.pipelines.reading import EncodedText
 from enfold.pipelines.response_selection import EmbeddingResponsePipeline, ResponseSelectionPipeline
-from enfold.pipelines.runtime import (
+from enfold.pipelines.runtime import TorchRuntime
+from enfold.pipelines.runtime_protocols import (
     ChoiceRuntime,
     HiddenRuntime,
     Runtime,
     SequenceRuntime,
     SpanRuntime,
     TokenRuntime,
-    TorchRuntime,
     VocabularyRuntime,
 )
 from enfold.pipelines.search_index import SearchIndex

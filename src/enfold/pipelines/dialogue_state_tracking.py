@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from enfold.errors import InputError
 from enfold.pipelines.question_answering import QuestionAnsweringPipeline
 from enfold.pipelines.reading import spoken_text
-from enfold.pipelines.runtime import SpanRuntime
+from enfold.pipelines.runtime_protocols import SpanRuntime
 from enfold.pipelines.steps import Windowed
 from enfold.pipelines.token_classification import TokenClassificationPipeline
 from enfold.values import (
@@ -157,9 +157,10 @@ class DialogueStatePipeline:
             encoded.append(EncodedTurn(state, said.text, self._finder.encode(said.text) if listened else ()))
         return encoded
 
-    def logits(self, windows: Sequence[Encoding]) -> Sequence[np.ndarray]:
+    def logits(self, windows: Sequence[Encoding]) -> list[np.ndarray]:
         """Run windows as one batch, as the pipeline of the model's own task does."""
-        return self._finder.pipeline.logits(windows)
+        outputs: list[np.ndarray] = self._finder.pipeline.logits(windows)
+        return outputs
 
     def decide(self, encoded: EncodedTurn, outputs: Sequence[np.ndarray]) -> StatePrediction:
         """Update the state by one turn; ``outputs`` are what the model says of its windows."""

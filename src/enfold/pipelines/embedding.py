@@ -17,7 +17,7 @@ from enfold.errors import InputError, SourceError
 from enfold.pipelines.batching import chunks_of_texts
 from enfold.pipelines.pooling import Pooling, read_pooling
 from enfold.pipelines.reading import EncodedText, checked_texts
-from enfold.pipelines.runtime import HiddenRuntime
+from enfold.pipelines.runtime_protocols import HiddenRuntime
 from enfold.pipelines.scores import cosine
 from enfold.pipelines.steps import Answer, Encoded, Pipeline
 from enfold.values import Encoding

@@ -17,10 +17,11 @@ import numpy as np
 from enfold.errors import InputError
 from enfold.pipelines.batching import chunks_of_texts
 from enfold.pipelines.reading import EncodedText, checked_texts
-from enfold.pipelines.runtime import VocabularyRuntime
+from enfold.pipelines.runtime_protocols import VocabularyRuntime
 from enfold.pipelines.scores import softmax, top
 from enfold.pipelines.steps import Pipeline
 from enfold.values import Encoding, FilledMask, MaskCandidate, MaskPrediction
+from enfold.values.alignment import trimmed
 
 if TYPE_CHECKING:
     from enfold.text import Tokenizer
@@ -146,7 +147,7 @@ class FillMaskPipeline(Pipeline[EncodedMasks, MaskPrediction]):
             text,
             tuple(text.windows[window] for window in chosen),
             tuple(places),
-            tuple(offsets[place] for place in masks),
+            tuple(trimmed(text.text, *offsets[place]) for place in masks),
             targets,
             top_k,
         )
@@ -236,8 +237,6 @@ def reading_masks(tokenizer: Tokenizer) -> Tokenizer:
 
 def _replaced(text: str, start: int, end: int, token: str) -> str:
     """The text with a token in place of a mask; the blank before it, which some tokens hold, is there once."""
-    if text[start:end][:1].isspace() and not token[:1].isspace():
-        token = f" {token}"
-    elif token[:1].isspace() and (start == 0 or text[start - 1].isspace()):
+    if token[:1].isspace() and (start == 0 or text[start - 1].isspace()):
         token = token.lstrip()
     return text[:start] + token + text[end:]

@@ -8,7 +8,7 @@ from typing import Any
 
 from enfold.errors import InputError, near
 from enfold.pipelines.embedding import EmbeddingPipeline
-from enfold.pipelines.runtime import Runtime
+from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.tasks import STACK, Task, task_named
 
 __all__ = ["pipeline"]
@@ -101,8 +101,8 @@ def _load_model(task: Task, reference: str | Path, *, revision: str | None, devi
         missing = model.loading_report.initialised
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise InputError(
-            f"{reference} has no trained head for {task.name}: {', '.join(missing[:3])}{more} are not in its files, and "
-            "answers would be random; train it first"
+            f"{reference} has no trained head for {task.name}: {', '.join(missing[:3])}{more} are not in its files, "
+            "and answers would be random; train it first"
         )
     return model.to(device) if device is not None else model
 

@@ -7,7 +7,7 @@ and Gurevych (2019), "Sentence-BERT", section 3, found best, and its vectors are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ _KEYS = {
 }
 _NAMES = {"weightedmean": "weighted_mean", "lasttoken": "last"}
 _MEASURES = ("cosine", "dot")
-_ACTIVATIONS = {"Identity": lambda values: values, "Tanh": np.tanh, "ReLU": lambda values: np.maximum(values, 0)}
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "Identity": lambda values: values,
+    "Tanh": np.tanh,
+    "ReLU": lambda values: np.maximum(values, 0),
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ import numpy as np
 from enfold.errors import InputError
 from enfold.pipelines.batching import chunks_of_texts
 from enfold.pipelines.reading import EncodedText, spoken_text
-from enfold.pipelines.runtime import SpanRuntime
+from enfold.pipelines.runtime_protocols import SpanRuntime
 from enfold.pipelines.scores import log_sum_exp, top
 from enfold.pipelines.steps import Pipeline
 from enfold.values import AnswerPrediction, Encoding, Span

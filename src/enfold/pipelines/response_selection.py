@@ -18,7 +18,7 @@ import numpy as np
 from enfold.errors import InputError
 from enfold.pipelines.embedding import ComparingPipeline, EncodedComparison, required_texts
 from enfold.pipelines.reading import spoken_text
-from enfold.pipelines.runtime import ChoiceRuntime, Runtime, SequenceRuntime
+from enfold.pipelines.runtime_protocols import ChoiceRuntime, Runtime, SequenceRuntime
 from enfold.pipelines.scores import sigmoid, softmax
 from enfold.pipelines.steps import Pipeline
 from enfold.values import Encoding, ReplyPrediction, ScoredText, Turn

@@ -2,7 +2,7 @@
 
 A pipeline is NumPy before and after the model. The runtime in the middle is the one part that knows an
 engine; torch is imported by :class:`TorchRuntime` alone, when it first runs. What a task needs of a runtime is
-one small protocol; :class:`TorchRuntime` has them all, another engine those it can do.
+in `enfold.pipelines.runtime_protocols`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from enfold.errors import InputError
+from enfold.pipelines.runtime_protocols import Runtime
 from enfold.values import Encoding, LabelSet
 
 if TYPE_CHECKING:
@@ -20,90 +22,7 @@ if TYPE_CHECKING:
 
     from enfold.text import Tokenizer
 
-__all__ = [
-    "ChoiceRuntime",
-    "HiddenRuntime",
-    "Runtime",
-    "SequenceRuntime",
-    "SpanRuntime",
-    "TokenRuntime",
-    "TorchRuntime",
-    "VocabularyRuntime",
-    "runtime_for",
-]
-
-
-@runtime_checkable
-class Runtime(Protocol):
-    """What every engine says of its model. All methods of a runtime may be called from several threads."""
-
-    @property
-    def revision(self) -> str:
-        """Revision of the model, as predictions carry it."""
-
-    @property
-    def max_length(self) -> int | None:
-        """Longest sequence the model reads, special tokens included; ``None`` when it knows no bound."""
-
-
-@runtime_checkable
-class SequenceRuntime(Runtime, Protocol):
-    """An engine that gives every sequence one row of logits."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Names of the columns of the logits."""
-
-    def logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
-        """Run one batch.
-
-        Returns:
-            float32, *shape* ``(len(encodings), labels)``.
-        """
-
-
-@runtime_checkable
-class TokenRuntime(Runtime, Protocol):
-    """An engine that gives every token a row of logits."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Names of the columns of the logits."""
-
-    def token_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
-        """Run one batch: of each encoding float32, *shape* ``(tokens, labels)``."""
-
-
-@runtime_checkable
-class SpanRuntime(Runtime, Protocol):
-    """An engine that scores every token as the start and as the end of an answer."""
-
-    def span_logits(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
-        """Run one batch: of each encoding float32, *shape* ``(tokens, 2)``."""
-
-
-@runtime_checkable
-class HiddenRuntime(Runtime, Protocol):
-    """An engine that gives every token its last hidden state."""
-
-    def hidden_states(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
-        """Run one batch: of each encoding float32, *shape* ``(tokens, width)``."""
-
-
-@runtime_checkable
-class VocabularyRuntime(Runtime, Protocol):
-    """An engine that scores the vocabulary at chosen places."""
-
-    def vocabulary_logits(self, encodings: Sequence[Encoding], places: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Run one batch: of each encoding float32, *shape* ``(its places, vocabulary)``."""
-
-
-@runtime_checkable
-class ChoiceRuntime(Runtime, Protocol):
-    """An engine that gives every sequence one score, to be compared with others."""
-
-    def choice_logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
-        """Run one batch: float32, *shape* ``(len(encodings),)``."""
+__all__ = ["TorchRuntime", "runtime_for"]
 
 
 def runtime_for(model: Any, protocol: type, tokenizer: Tokenizer, *, task: str, heads: Sequence[str] = ()) -> Any:
@@ -224,7 +143,7 @@ class TorchRuntime:
         ends = [0]
         for of_one in places:
             ends.append(ends[-1] + len(of_one))
-        return [found[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        return [found[start:end] for start, end in pairwise(ends)]
 
     def choice_logits(self, encodings: Sequence[Encoding]) -> np.ndarray:
         """One score a sequence: float32, *shape* ``(len(encodings),)``.

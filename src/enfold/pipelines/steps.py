@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from enfold.errors import InputError
 from enfold.pipelines.batching import length_sorted_batches
 from enfold.pipelines.reading import EncodedText, WindowReader
-from enfold.pipelines.runtime import Runtime, runtime_for
+from enfold.pipelines.runtime import runtime_for
+from enfold.pipelines.runtime_protocols import Runtime
 from enfold.values import Encoding, Prediction
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Pipeline(Generic[Encoded, Answer]):
         """Tokens by which windows of one text overlap."""
         return self.reader.stride
 
-    def logits(self, windows: Sequence[Encoding]) -> Sequence[np.ndarray]:
+    def logits(self, windows: Sequence[Encoding]) -> Sequence[np.ndarray] | np.ndarray:
         """Run windows as one batch, whatever its size: one array a window."""
         raise NotImplementedError
 

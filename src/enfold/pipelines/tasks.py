@@ -12,7 +12,7 @@ from enfold.pipelines.feature_extraction import FeatureExtractionPipeline
 from enfold.pipelines.fill_mask import FillMaskPipeline
 from enfold.pipelines.question_answering import QuestionAnsweringPipeline
 from enfold.pipelines.response_selection import EmbeddingResponsePipeline, ResponseSelectionPipeline
-from enfold.pipelines.runtime import Runtime
+from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.semantic_search import SemanticSearchPipeline
 from enfold.pipelines.sentence_similarity import SentenceSimilarityPipeline
 from enfold.pipelines.text_classification import (

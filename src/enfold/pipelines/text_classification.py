@@ -16,7 +16,7 @@ import numpy as np
 from enfold.errors import InputError
 from enfold.pipelines.batching import chunks_of_texts
 from enfold.pipelines.reading import EncodedText, checked_texts
-from enfold.pipelines.runtime import SequenceRuntime
+from enfold.pipelines.runtime_protocols import SequenceRuntime
 from enfold.pipelines.scores import sigmoid, softmax
 from enfold.pipelines.steps import Pipeline
 from enfold.values import ClassPrediction, Encoding, LabelSet, MultiLabelPrediction, Prediction, RegressionPrediction
@@ -199,12 +199,16 @@ class MultiLabelClassificationPipeline(_Classifying[MultiLabelPrediction]):
 
 
 class TextRegressionPipeline(_Classifying[RegressionPrediction]):
-    """Give every text a number, or several, on the scale the model was trained with; see `TextClassificationPipeline`."""
+    """Give every text a number, or several, on the scale the model was trained with.
+
+    See `TextClassificationPipeline` for the arguments.
+    """
 
     problem_type = "regression"
     purpose = "gives numbers"
 
-    def decide(self, text: EncodedText, outputs: Sequence[np.ndarray] | np.ndarray) -> RegressionPrediction:
-        """Merge the windows of one text; ``outputs`` are of *shape* ``(windows, labels)``."""
-        values = dict(zip(self.labels.names, text.weighted(outputs).tolist(), strict=True))
-        return RegressionPrediction(**self.about(text), value=next(iter(values.values())), values=values)
+    def decide(self, text: EncodedText, rows: Sequence[np.ndarray] | np.ndarray) -> RegressionPrediction:
+        """Merge the windows of one text; ``rows`` are of *shape* ``(windows, labels)``."""
+        numbers = text.weighted(rows).tolist()
+        outputs = dict(zip(self.labels.names, numbers, strict=True))
+        return RegressionPrediction(**self.about(text), value=next(iter(outputs.values())), outputs=outputs)

@@ -13,7 +13,7 @@ import numpy as np
 
 from enfold.errors import InputError, LabelError, near
 from enfold.pipelines.reading import EncodedText
-from enfold.pipelines.runtime import TokenRuntime
+from enfold.pipelines.runtime_protocols import TokenRuntime
 from enfold.pipelines.scores import softmax
 from enfold.pipelines.text_classification import TextPipeline
 from enfold.pipelines.words import words_of_tokens

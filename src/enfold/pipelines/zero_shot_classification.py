@@ -18,7 +18,7 @@ from enfold.errors import InputError, LabelError
 from enfold.pipelines.batching import chunks_of_texts
 from enfold.pipelines.embedding import ComparingPipeline, EncodedComparison
 from enfold.pipelines.reading import EncodedText, checked_texts
-from enfold.pipelines.runtime import SequenceRuntime
+from enfold.pipelines.runtime_protocols import SequenceRuntime
 from enfold.pipelines.scores import softmax
 from enfold.pipelines.steps import Pipeline
 from enfold.values import Encoding, LabelSet, ZeroShotPrediction
@@ -142,7 +142,8 @@ class ZeroShotClassificationPipeline(Pipeline[EncodedLabels, ZeroShotPrediction]
     ) -> list[EncodedLabels]:
         if (multi_label or len(labels) == 1) and self._contradiction is None:
             raise LabelError(
-                f"judging a label by itself needs a model with a label for contradiction; it has: {', '.join(self._runtime.labels)}"
+                "judging a label by itself needs a model with a label for contradiction; this one has: "
+                f"{', '.join(self._runtime.labels)}"
             )
         firsts = [text for text in texts for _ in sentences]
         read = self.reader.read_pairs(firsts, list(sentences) * len(texts), windowed=0)
@@ -166,7 +167,8 @@ class ZeroShotClassificationPipeline(Pipeline[EncodedLabels, ZeroShotPrediction]
             start += len(one.windows)
         logits = np.stack(rows)  # (labels, labels of the model)
         if encoded.multi_label or len(rows) == 1:
-            scores = softmax(logits[:, [self._contradiction, self._entailment]])[:, 1]
+            against = logits[:, [self._contradiction or 0, self._entailment]]
+            scores = softmax(against)[:, 1]
         else:
             scores = softmax(logits[:, self._entailment])
         return ranked(encoded.labels, scores, encoded.multi_label, about=self.about(encoded.read[0]))
