@@ -314,7 +314,7 @@ class Attention(_Observed):
             found = context.cache.attend(number, q, k, v, layout, self, context)
             if found is not None:
                 return found.flatten(1)
-        biases = {"bias": context.bias, "score_bias": context.score_bias}
+        biases: dict[str, Any] = {"bias": context.bias, "score_bias": context.score_bias}
         self.show(q, k, layout, **biases)
         dropout = self.dropout if self.training else 0.0
         return attention(q, k, v, layout, **biases, scale=self.scale, dropout=dropout).flatten(1)

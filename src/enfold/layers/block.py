@@ -3,8 +3,8 @@
 Parts: ``attention`` with its maps (``query``, ``key``, ``value``, or one ``qkv``), perhaps ``query_norm`` and
 ``key_norm``, and ``attention_output``; ``cross_attention`` likewise, its roles begin with ``cross_``; ``feed_forward``
 with its maps (``up``, or ``gate`` and ``up``) and ``down``. Before each sum comes a dropout (``attention_dropout``,
-``cross_dropout``, ``output_dropout``); where the norms (``attention_norm``, ``cross_norm``, ``output_norm``) stand is the
-only thing in which the kinds of block differ.
+``cross_dropout``, ``output_dropout``); where the norms (``attention_norm``, ``cross_norm``, ``output_norm``) stand is
+the only thing in which the kinds of block differ.
 """
 
 from __future__ import annotations

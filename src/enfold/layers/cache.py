@@ -1,7 +1,7 @@
 """Keys and values of what was read, so that one more token costs one token's work.
 
-Storage is (rows, key heads, capacity, head_width) a block, with a length for each row: rows of any lengths stand side by
-side, nothing is padded in between, and taking tokens back is a smaller number. Cross-attention's keys and values are
+Storage is (rows, key heads, capacity, head_width) a block, with a length for each row: rows of any lengths stand side
+by side, nothing is padded in between, and taking tokens back is a smaller number. Cross-attention's keys and values are
 kept once for each row of the encoder, however many beams read them.
 """
 

@@ -16,7 +16,7 @@ __all__ = ["Assembly", "place"]
 
 
 def place(root: nn.Module, path: str, part: nn.Module | nn.Parameter) -> None:
-    """Register ``part`` below ``root`` at a dotted path; modules on the way, and lists, are made where there are none."""
+    """Register ``part`` below ``root`` at a dotted path; modules and lists on the way are made where there are none."""
     *holders, name = path.split(".")
     for holder, below in zip(holders, path.split(".")[1:], strict=True):
         if holder not in root._modules:

@@ -79,7 +79,8 @@ class PositionTable(nn.Embedding):
     def begin(self) -> None:
         """Write the fixed vectors; a learned table is begun like any other."""
         with torch.no_grad():
-            table = sinusoids(*self.weight.shape, self.spec.kind, zero_row=self._zero_row)
+            rows, width = self.weight.shape
+            table = sinusoids(rows, width, self.spec.kind, zero_row=self._zero_row)
             self.weight.copy_(table)
 
     def forward(self, positions: Tensor) -> Tensor:

@@ -171,8 +171,8 @@ class FeedForwardSpec:
     Attributes:
         width: the inner width.
         activation: a name known to ``enfold.layers.activations``.
-        gated: whether the activation is multiplied with a second map (Shazeer, 2020): ``separate`` maps, or one map with
-            the activated half and then the other (``stacked``).
+        gated: whether the activation is multiplied with a second map (Shazeer, 2020): ``separate`` maps, or one map
+            with the activated half and then the other (``stacked``).
         bias: whether the maps have one.
         dropout: the share of inner values dropped, in training.
         transposed: whether a map's weight is stored as (inputs, outputs).

@@ -26,7 +26,9 @@ __all__ = ["EncoderDecoderModel", "shifted_right"]
 
 
 def shifted_right(ids: Tensor, start: int | None, pad_id: int | None) -> Tensor:
-    """What a decoder reads to say ``ids``: (batch, seq), one place to the right behind the start token, -100 as padding.
+    """What a decoder reads to say ``ids``: (batch, seq), one place to the right behind the start token.
+
+    -100 becomes padding.
 
     Raises:
         InputError: the config names no start or padding token.

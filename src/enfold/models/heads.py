@@ -6,6 +6,7 @@ brings a batch inside the door, runs the stack on packed tokens, and brings its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
@@ -48,12 +49,15 @@ class Head(PreTrainedModel):
         stack_class: the stack below it.
         targets: the arguments that make a loss.
         labels_places: whether ``labels`` has one for each token.
+        results: from the stack's packed states (tokens, width), the batch, the places that are read and the targets to
+            logits and loss.
     """
 
     plan: ClassVar[Plan]
     stack_class: ClassVar[Any]
     targets: ClassVar[tuple[str, ...]] = ("labels",)
     labels_places: ClassVar[bool] = False
+    results: Callable[..., ModelOutput]
 
     # ---- building -------------------------------------------------------------------------------------------------
 
@@ -185,10 +189,6 @@ class Head(PreTrainedModel):
         """What else decides how a padded batch is computed."""
         return {"labels": targets["labels"]} if self.labels_places else {}
 
-    def results(self, hidden: Tensor, inputs: Any, reads: Tensor | None, **targets: Any) -> ModelOutput:
-        """Logits and loss from the stack's packed states."""
-        raise NotImplementedError
-
 
 class _Labelled(Head):
     """A classifier whose outputs have names."""
@@ -250,7 +250,7 @@ class MultipleChoice(Head):
         flat = {name: value.flatten(0, 1) if isinstance(value, Tensor) else value for name, value in arguments.items()}
         return super().finish(flat, targets | {"choices": given.shape[1]}, *shown, **named)
 
-    def results(  # type: ignore[override]
+    def results(
         self, hidden: Tensor, inputs: Any, reads: Tensor | None, choices: int, labels: Tensor | None = None
     ) -> MultipleChoiceOutput:
         """(batch, choices) logits."""

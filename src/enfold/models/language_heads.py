@@ -39,7 +39,7 @@ class _Vocabulary(Head):
     @property
     def outputs(self) -> int:
         """As many as there are words."""
-        spec = getattr(self._spec, "decoder", self._spec)
+        spec: Any = getattr(self._spec, "decoder", self._spec)
         return spec.embeddings.vocabulary
 
     @property
@@ -187,7 +187,9 @@ class PreTraining(MaskedLM):
         right, loss = relation[self.relation_label], None
         if labels is not None and right is not None:
             loss = token_loss(words, inputs.inside(labels)) + F.cross_entropy(judged, right.view(-1))
-        return PreTrainingOutput(loss, inputs.outside(words), **{self.relation_logits: judged})
+        output = PreTrainingOutput(loss, inputs.outside(words))
+        setattr(output, self.relation_logits, judged)
+        return output
 
 
 class SentenceOrderPreTraining(PreTraining):

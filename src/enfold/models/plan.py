@@ -1,4 +1,4 @@
-"""What a head is made of, as data: what it reads, the steps from there to its outputs, and where checkpoints keep them."""
+"""What a head is made of, as data: what it reads, the steps from there to its outputs, and where they lie."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _begin_fixed(model: PreTrainedModel, names: list[str]) -> set[str]:
             owner._buffers[leaf] = torch.zeros(old.shape)
         elif (own := owner._parameters.get(leaf)) is not None and not own.requires_grad and hasattr(owner, "begin"):
             assign(model, name, torch.empty(own.shape))
-            owner.begin()
+            owner.begin()  # type: ignore[operator]
         else:
             continue
         fixed.add(name)
