@@ -34,6 +34,7 @@ _HOMES = {
     "enfold.pipelines": ["TextClassificationPipeline", "pipeline"],
     "enfold.evaluation": ["Report", "evaluate"],
     "enfold.training": [
+        "DataCollatorForTokenClassification",
         "DataCollatorWithPadding",
         "EarlyStoppingCallback",
         "Trainer",

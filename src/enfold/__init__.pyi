@@ -47,6 +47,7 @@ from enfold.text import LlamaTokenizer as LlamaTokenizerFast
 from enfold.text import RobertaTokenizer as BartTokenizer
 from enfold.text import RobertaTokenizer as BartTokenizerFast
 from enfold.text import Tokenizer as Tokenizer
+from enfold.training import DataCollatorForTokenClassification as DataCollatorForTokenClassification
 from enfold.training import DataCollatorWithPadding as DataCollatorWithPadding
 from enfold.training import EarlyStoppingCallback as EarlyStoppingCallback
 from enfold.training import Trainer as Trainer
@@ -125,6 +126,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "ClassPrediction",
+    "DataCollatorForTokenClassification",
     "DataCollatorWithPadding",
     "EarlyStoppingCallback",
     "Encoding",
