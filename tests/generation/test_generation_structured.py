@@ -11,6 +11,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from enfold.errors import InputError, MissingExtra
 from enfold.generation import Constraint, GenerationConfig, generate
+from enfold.text import Tokenizer
 
 pytest.importorskip("llguidance")
 
@@ -79,6 +80,13 @@ def test_a_schema_holds(model, tokenizer):
     assert all(is_valid(json.loads(text)) for text in texts)
 
 
+def test_our_own_tokenizers_will_do(model, tokenizer):
+    own = Tokenizer(tokenizer)
+    constraint = Constraint.regular_expression("[a-z]{4}", own)
+    (one,) = generate(model, [[5]], SAMPLED, constraint=constraint, seeds=1, decode=own.decode)[0]
+    assert re.fullmatch("[a-z]{4}", one.text)
+
+
 @pytest.mark.parametrize("do_sample", [False, True])
 def test_an_expression_matches_the_whole_text(model, tokenizer, do_sample):
     pattern = r"(yes|no), [a-z]{2,5}[0-9]!"
@@ -134,7 +142,7 @@ def test_what_cannot_be_enforced_is_said(tokenizer):
         Constraint.json_schema("{", tokenizer)
     with pytest.raises(InputError, match="the expression .* cannot be used"):
         Constraint.regular_expression("a(?=b", tokenizer)
-    with pytest.raises(InputError, match="a constraint needs the model's tokenizer; this is a int"):
+    with pytest.raises(InputError, match="a constraint needs the model's tokenizer; this is of type int"):
         Constraint.regular_expression("a", 5)
 
 

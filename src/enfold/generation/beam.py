@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from enfold.errors import InputError
+from enfold.generation.contracts import Decoding
 from enfold.generation.detokenise import Decode, StopStrings
 from enfold.generation.drawing import Chance
 from enfold.generation.largest import largest
-from enfold.generation.loop import Decoding
 from enfold.generation.results import FinishReason, Generated, Piece
 from enfold.generation.rows import Ending
 from enfold.generation.rules import Rules

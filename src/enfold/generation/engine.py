@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from enfold.errors import InputError
+from enfold.generation.arguments import check_together, constraints_of, seeds_of
 from enfold.generation.beam import beam_search
 from enfold.generation.config import GenerationConfig
+from enfold.generation.contracts import Criterion, Decoding, GenerativeModel, Recorder
 from enfold.generation.detokenise import Decode, StopStrings
 from enfold.generation.drawing import Chance, seed_of
-from enfold.generation.loop import Criterion, Decoding, Recorder, write
-from enfold.generation.prompts import check_ids, lengths_allowed
+from enfold.generation.loop import write
+from enfold.generation.prompts import lengths_allowed, prompts_of, sources_of
 from enfold.generation.results import Generated, Piece
 from enfold.generation.rows import Ending, Row
 from enfold.generation.rules import Rule, Rules
@@ -24,22 +26,9 @@ from enfold.generation.settings import Settings, own_config, resolve
 from enfold.generation.speculative import AssistantProposals, LookupProposals, Proposals, write_speculatively
 from enfold.generation.structured import Constraint, Grammars
 
-__all__ = ["GenerativeModel", "generate", "stream"]
+__all__ = ["generate", "stream"]
 
 _CONTEXT = 8  # ids of a prompt that its text's continuation is decoded with
-
-
-class GenerativeModel(Protocol):
-    """What generation needs of a model."""
-
-    context_length: int | None
-    is_encoder_decoder: bool
-    vocabulary: int
-
-    def begin_decoding(
-        self, prompts: Sequence[Sequence[int]], *, encoder_ids: Sequence[Sequence[int]] | None = None, room: int = 0
-    ) -> Any:
-        """A `Decoding` after the prompts, one row each, with room for so many new tokens."""
 
 
 def generate(
@@ -124,14 +113,14 @@ def stream(
         MissingExtra: a constraint needs a library that is not installed.
     """
     settings = resolve(config, own_config(model) if own is None else own, vocabulary=model.vocabulary)
-    sources = _sources(model, encoder_ids)
-    begun = _prompts(model, prompts, settings, sources)
+    sources = sources_of(model, encoder_ids)
+    begun = prompts_of(model, prompts, settings, sources)
     limits, minimums = lengths_allowed(begun, settings, model.context_length)
     if sources is not None and len(sources) != len(begun):
         raise InputError(f"{len(begun)} prompts but {len(sources)} encoder_ids: there must be one for each")
     if settings.stop_strings and decode is None:
         raise InputError("stop_strings are looked for in text: give decode=, such as a tokenizer's decode")
-    _check_together(settings, model, constraint, assistant, alternatives, record)
+    check_together(settings, model, constraint, assistant, alternatives, record)
     job = _Job(
         model=model,
         prompts=begun,
@@ -140,8 +129,8 @@ def stream(
         minimums=minimums,
         settings=settings,
         ending=Ending(frozenset(settings.eos_token_id), StopStrings(settings.stop_strings), decode),
-        seeds=_seeds(seeds, len(begun)) if settings.do_sample else None,
-        constraints=_constraints(constraint, len(begun)),
+        seeds=seeds_of(seeds, len(begun)) if settings.do_sample else None,
+        constraints=constraints_of(constraint, len(begun)),
         assistant=assistant,
         logprobs=logprobs or alternatives > 0,
         alternatives=alternatives,
@@ -296,93 +285,3 @@ class _Job:
         if self.seeds is None:
             return None
         return Chance([seed_of(self.seeds[number], copy) for number, copy in places])
-
-
-def _sources(model: GenerativeModel, encoder_ids: Sequence[Sequence[int]] | None) -> list[list[int]] | None:
-    if not model.is_encoder_decoder:
-        if encoder_ids is not None:
-            raise InputError("encoder_ids are for encoder-decoders; this model reads its prompts alone")
-        return None
-    if encoder_ids is None:
-        raise InputError("an encoder-decoder reads encoder_ids; prompts are the first ids of its decoder")
-    size = getattr(model, "encoder_vocabulary", model.vocabulary)
-    return check_ids(encoder_ids, vocabulary=size, context=model.context_length, what="encoder input")
-
-
-def _prompts(
-    model: GenerativeModel,
-    prompts: Sequence[Sequence[int]] | None,
-    settings: Settings,
-    sources: list[list[int]] | None,
-) -> list[list[int]]:
-    if prompts is None:
-        if sources is None:
-            raise InputError("there are no prompts: generate takes a list of lists of token ids")
-        start = settings.decoder_start_token_id
-        start = settings.bos_token_id if start is None else start
-        if start is None:
-            raise InputError("nothing says what the decoder starts with: set decoder_start_token_id or bos_token_id")
-        starts = [start] * len(sources) if isinstance(start, int) else list(start)
-        if len(starts) != len(sources):
-            raise InputError(f"decoder_start_token_id lists {len(starts)} ids for {len(sources)} encoder inputs")
-        prompts = [[number] for number in starts]
-    return check_ids(prompts, vocabulary=model.vocabulary, context=model.context_length)
-
-
-def _check_together(
-    settings: Settings,
-    model: GenerativeModel,
-    constraint: object,
-    assistant: GenerativeModel | None,
-    alternatives: int,
-    record: Recorder | None,
-) -> None:
-    faults = []
-    lookup = settings.prompt_lookup_num_tokens is not None
-    if settings.num_beams > 1:
-        given = {
-            "constraint": constraint,
-            "assistant": assistant,
-            "alternatives": alternatives or None,
-            "record": record,
-        }
-        faults += [f"{name} and num_beams={settings.num_beams}" for name, value in given.items() if value is not None]
-    if assistant is not None and lookup:
-        faults.append("assistant and prompt_lookup_num_tokens")
-    if assistant is not None or lookup:
-        given = {"constraint": constraint, "record": record}
-        faults += [f"{name} and speculation" for name, value in given.items() if value is not None]
-    if faults:
-        raise InputError(f"these exclude each other: {'; '.join(faults)}")
-    if alternatives < 0:
-        raise InputError(f"alternatives={alternatives} must be at least 0")
-    if assistant is not None and assistant.vocabulary != model.vocabulary:
-        raise InputError(
-            f"the assistant has a vocabulary of {assistant.vocabulary} and the model one of {model.vocabulary}: "
-            "an assistant shares the model's tokenizer"
-        )
-    if assistant is not None and assistant.is_encoder_decoder != model.is_encoder_decoder:
-        raise InputError("the assistant and the model must both be decoders, or both encoder-decoders")
-
-
-def _seeds(seeds: int | Sequence[int] | None, count: int) -> list[int]:
-    if seeds is None:
-        return torch.randint(2**62, (count,)).tolist()
-    chosen = [seeds] * count if isinstance(seeds, int) else list(seeds)
-    if len(chosen) != count:
-        raise InputError(f"{len(chosen)} seeds for {count} prompts: give one for each, or a single number for all")
-    for seed in chosen:
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise InputError(f"seed {seed!r} must be a whole number from 0 to 2**63 - 1")
-    return chosen
-
-
-def _constraints(
-    constraint: Constraint | Sequence[Constraint | None] | None, count: int
-) -> list[Constraint | None] | None:
-    if constraint is None:
-        return None
-    chosen: list[Constraint | None] = [constraint] * count if isinstance(constraint, Constraint) else list(constraint)
-    if len(chosen) != count:
-        raise InputError(f"{len(chosen)} constraints for {count} prompts: give one for each, or a single one for all")
-    return chosen

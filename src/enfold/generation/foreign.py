@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from enfold.errors import InputError
-from enfold.generation.loop import Criterion
+from enfold.generation.contracts import Criterion
 from enfold.generation.results import Piece
 from enfold.generation.rules import Rule
 from enfold.generation.sequences import Sequences

@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from enfold.generation.contracts import Criterion, Decoding, Following, Recorder
 from enfold.generation.drawing import Chance, best, draw
 from enfold.generation.results import Piece
 from enfold.generation.rows import Row, alternatives_of
 from enfold.generation.rules import Rules
 from enfold.generation.sequences import Sequences
 
-__all__ = ["Criterion", "Decoding", "Following", "Recorder", "note_logprobs", "write"]
-
-Criterion = Callable[[Sequences], Sequence[bool]]
-"""A caller's own criterion: for each row whether it ends, asked after each token."""
-
-Recorder = Callable[[Sequence[Row], Tensor, Tensor], None]
-"""Gets at each step the rows, the model's scores and the processed ones (rows, vocabulary)."""
-
-
-class Decoding(Protocol):
-    """What generation needs of a running model; see `enfold.models.decoding`."""
-
-    @property
-    def logits(self) -> Tensor:
-        """(rows, vocabulary) after the last token of each row."""
-
-    def feed(self, tokens: Tensor) -> Tensor:
-        """One more token (rows,) for each row; the logits after it."""
-
-    def feed_several(self, tokens: Tensor) -> Tensor:
-        """Several tokens (rows, n) for each row; the logits (rows, n, vocabulary) after each."""
-
-    def select(self, rows: Tensor) -> None:
-        """Keep, reorder and repeat rows."""
-
-    def forget(self, counts: Sequence[int]) -> None:
-        """Take back the last tokens of each row."""
-
-
-class Following(Protocol):
-    """What follows each row beside the model, such as a grammar."""
-
-    def advance(self, tokens: Sequence[int]) -> Sequence[bool]:
-        """Take the chosen token of each row; whether nothing can come after it."""
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep some rows."""
+__all__ = ["note_logprobs", "write"]
 
 
 def note_logprobs(rows: Sequence[Row], logits: Tensor, tokens: Tensor, alternatives: int) -> None:

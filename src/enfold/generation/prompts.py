@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from enfold.errors import InputError
+from enfold.generation.contracts import GenerativeModel
 from enfold.generation.settings import Settings
 
-__all__ = ["check_ids", "lengths_allowed"]
+__all__ = ["check_ids", "lengths_allowed", "prompts_of", "sources_of"]
 
 
 def check_ids(
@@ -82,3 +83,44 @@ def lengths_allowed(
         limits.append(most if context is None else min(most, context))
         minimums.append(least)
     return limits, minimums
+
+
+def sources_of(model: GenerativeModel, encoder_ids: Sequence[Sequence[int]] | None) -> list[list[int]] | None:
+    """What an encoder reads; None for a model without one.
+
+    Raises:
+        InputError: it is missing, wrong, or given to a model without an encoder.
+    """
+    if not model.is_encoder_decoder:
+        if encoder_ids is not None:
+            raise InputError("encoder_ids are for encoder-decoders; this model reads its prompts alone")
+        return None
+    if encoder_ids is None:
+        raise InputError("an encoder-decoder reads encoder_ids; prompts are the first ids of its decoder")
+    size = getattr(model, "encoder_vocabulary", model.vocabulary)
+    return check_ids(encoder_ids, vocabulary=size, context=model.context_length, what="encoder input")
+
+
+def prompts_of(
+    model: GenerativeModel,
+    prompts: Sequence[Sequence[int]] | None,
+    settings: Settings,
+    sources: list[list[int]] | None,
+) -> list[list[int]]:
+    """The prompts; for an encoder-decoder without any, what its decoder starts with.
+
+    Raises:
+        InputError: they are wrong, or nothing says what the decoder starts with.
+    """
+    if prompts is None:
+        if sources is None:
+            raise InputError("there are no prompts: generate takes a list of lists of token ids")
+        start = settings.decoder_start_token_id
+        start = settings.bos_token_id if start is None else start
+        if start is None:
+            raise InputError("nothing says what the decoder starts with: set decoder_start_token_id or bos_token_id")
+        starts = [start] * len(sources) if isinstance(start, int) else list(start)
+        if len(starts) != len(sources):
+            raise InputError(f"decoder_start_token_id lists {len(starts)} ids for {len(sources)} encoder inputs")
+        prompts = [[number] for number in starts]
+    return check_ids(prompts, vocabulary=model.vocabulary, context=model.context_length)

@@ -15,8 +15,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from enfold.generation.contracts import Criterion, Decoding
 from enfold.generation.drawing import Chance, best, draw
-from enfold.generation.loop import Criterion, Decoding, note_logprobs
+from enfold.generation.loop import note_logprobs
 from enfold.generation.results import Piece
 from enfold.generation.rows import Row
 from enfold.generation.rules import Rules

@@ -12,11 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import tokenizers
 import torch
 from torch import Tensor
 
 from enfold.errors import InputError, require
 from enfold.generation.sequences import Sequences
+from enfold.text import Tokenizer
 
 __all__ = ["Constraint", "Grammars"]
 
@@ -90,11 +92,15 @@ class Constraint:
 
 
 def _as_json(tokenizer: Any) -> str:
-    if hasattr(tokenizer, "to_str"):
+    if isinstance(tokenizer, Tokenizer):
+        if tokenizer._engine.steps is not None:
+            raise InputError(
+                f"a constraint cannot be held for {tokenizer!r}: part of its work is not in a tokenizer.json"
+            )
+        return tokenizer._engine.to_json()
+    if isinstance(tokenizer, tokenizers.Tokenizer):
         return str(tokenizer.to_str())
-    if hasattr(tokenizer, "to_json"):
-        return str(tokenizer.to_json())
-    raise InputError(f"a constraint needs the model's tokenizer; this is a {type(tokenizer).__name__}")
+    raise InputError(f"a constraint needs the model's tokenizer; this is of type {type(tokenizer).__name__}")
 
 
 class Grammars:
