@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 
 from enfold.errors import CheckpointError, near
 from enfold.models import families, quantised
-from enfold.models.config import PreTrainedConfig, read_config_file
+from enfold.models.config import PreTrainedConfig
 from enfold.models.family import Family
 from enfold.models.pretrained import PreTrainedModel
+from enfold.models.sources import stored_config
 from enfold.models.weights import find_model
 
 __all__ = [
@@ -156,7 +157,7 @@ class AutoConfig:
         Raises:
             CheckpointError: there is no ``config.json``, or its model type is unknown.
         """
-        values = quantised.original_config(read_config_file(find_model(reference, revision).path))
+        values = quantised.original_config(stored_config(find_model(reference, revision).path))
         prefix, family = _member(_model_type(values, reference))
         return family.members[prefix].from_dict(values, **overrides)
 
@@ -179,7 +180,7 @@ class AutoModel:
         Raises:
             CheckpointError: the folder cannot be read as a model with this head.
         """
-        values = quantised.original_config(read_config_file(find_model(reference, revision).path))
+        values = quantised.original_config(stored_config(find_model(reference, revision).path))
         kind = class_for(_model_type(values, reference), cls.suffix)
         return kind.from_pretrained(reference, revision=revision, **arguments)
 

@@ -151,9 +151,10 @@ class PreTrainedConfig:
             CheckpointError: there is no ``config.json``, it is not JSON, or it is of another model type.
         """
         from enfold.models.quantised import original_config
+        from enfold.models.sources import stored_config
         from enfold.models.weights import find_model
 
-        values = original_config(read_config_file(find_model(reference, revision).path))
+        values = original_config(stored_config(find_model(reference, revision).path))
         found = values.get("model_type", cls.model_type)
         if found != cls.model_type:
             raise CheckpointError(f"{reference} holds a model of type {found!r}, not {cls.model_type!r}")

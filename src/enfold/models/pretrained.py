@@ -14,12 +14,13 @@ from enfold.errors import CheckpointError, InputError
 from enfold.files import write_json
 from enfold.layers.specs import PairSpec
 from enfold.models import quantised
-from enfold.models.config import PreTrainedConfig, read_config_file
+from enfold.models.config import PreTrainedConfig
 from enfold.models.family import Family
 from enfold.models.initialise import initialise, resized_rows
 from enfold.models.reading import read_weights
 from enfold.models.skeleton import is_skeleton, skeleton
-from enfold.models.weights import WEIGHTS, Checkpoint, LoadingReport, dtype_named, find_model, write_tensors
+from enfold.models.sources import open_tensors, stored_config
+from enfold.models.weights import WEIGHTS, LoadingReport, dtype_named, find_model, write_tensors
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class PreTrainedModel(nn.Module):
             InputError: the config is of another model type.
         """
         super().__init__()
-        if not isinstance(config, self.config_class):
+        if not isinstance(config, self.config_class) or config.model_type != self.config_class.model_type:
             raise InputError(f"{type(self).__name__} takes a {self.config_class.__name__}, not {type(config).__name__}")
         self.config = config
         self.loading_report = LoadingReport()
@@ -111,7 +112,7 @@ class PreTrainedModel(nn.Module):
         """Read a model, in evaluation mode.
 
         Args:
-            reference: a folder, or any reference that ``enfold.hub`` knows.
+            reference: a folder, a GGUF file, or any reference that ``enfold.hub`` knows.
             config: used instead of the folder's ``config.json``.
             revision: of a Hub reference.
             dtype: the precision of the weights, such as ``"bfloat16"``; that of the config or the file where None or
@@ -128,7 +129,7 @@ class PreTrainedModel(nn.Module):
         if not hasattr(cls, "config_class"):
             raise InputError(f"{cls.__name__} is no model of its own; use AutoModel… or the class of a family")
         located = find_model(reference, revision)
-        stored = read_config_file(located.path)
+        stored = stored_config(located.path)
         values = quantised.original_config(stored)
         int8 = values is not stored
         if config is None:
@@ -145,7 +146,7 @@ class PreTrainedModel(nn.Module):
             model = cls(config)
             if int8:
                 quantised.make_room(model)
-        checkpoint = Checkpoint(located.path, quantised.INT8_WEIGHTS if int8 else WEIGHTS)
+        checkpoint = open_tensors(located.path, int8=int8)
         wanted = dtype if dtype is not None else torch_dtype
         if wanted in (None, "auto"):
             wanted = config.dtype

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from enfold.errors import CheckpointError
 from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models.initialise import initialise
-from enfold.models.weights import Checkpoint, LoadingReport, rename
+from enfold.models.weights import LoadingReport, rename
 
 if TYPE_CHECKING:
     from enfold.models.pretrained import PreTrainedModel
+    from enfold.models.sources import Tensors
 
 __all__ = ["assign", "read_weights"]
 
@@ -24,7 +25,7 @@ log = logging.getLogger("enfold.models")
 
 
 def read_weights(
-    model: PreTrainedModel, checkpoint: Checkpoint, *, dtype: torch.dtype | None, ignore_mismatched_sizes: bool = False
+    model: PreTrainedModel, checkpoint: Tensors, *, dtype: torch.dtype | None, ignore_mismatched_sizes: bool = False
 ) -> LoadingReport:
     """Give every parameter of a model on the meta device its values.
 
