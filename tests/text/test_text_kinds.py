@@ -1,4 +1,4 @@
-"""Every kind of tokenizer equals `transformers`' own over the same files: its fast class, or where there is none the slow."""
+"""Every kind of tokenizer equals `transformers`' own over the same files: its fast class, or the slow where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from text_kinds import EVERY, FOLDERS, LANGUAGES, OUTSIDE, marian, m2m100, udhr
+from text_kinds import EVERY, FOLDERS, LANGUAGES, OUTSIDE, m2m100, marian, udhr
 
 from enfold.text import AutoTokenizer, Tokenizer, tokenizer_class
 

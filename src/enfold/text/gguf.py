@@ -71,7 +71,8 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     if model not in builders:
         known = list(builders)
         raise CheckpointError(
-            f"this GGUF file has a tokenizer of the kind {model!r}; there are: {', '.join(known)}{near(str(model), known)}"
+            f"this GGUF file has a tokenizer of the kind {model!r}; there are: {', '.join(known)}"
+            f"{near(str(model), known)}"
         )
     types = list(metadata.get("tokenizer.ggml.token_type", [1] * len(tokens)))
     if len(types) != len(tokens):

@@ -36,6 +36,7 @@ class Steps:
             stands; ``None`` where it is not.
         written: id to token where texts are written with another vocabulary than they are read with.
         base: how many tokens the vocabulary had before any were added.
+        spelled: the tokens of the vocabulary for those of the engine that are spelled otherwise.
         inner: added tokens of the engine that only a prepared text can hold.
         control: special tokens, which nothing that is unknown to the engine becomes.
         files: the files it was made from, by name; they are written when it is saved.
@@ -48,6 +49,7 @@ class Steps:
     unknown: int | None = None
     written: Mapping[int, str] | None = field(default=None, repr=False)
     base: int = 0
+    spelled: Mapping[str, str] = field(default_factory=dict, repr=False)
     inner: frozenset[str] = frozenset()
     control: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -122,11 +124,12 @@ class Steps:
     def _looked_up(self, token: str, unknown: int) -> int:
         return self.vocabulary.get(token, unknown) if token not in self.control else unknown
 
-    @staticmethod
-    def to_original(encoding: tokenizers.Encoding, origin: Aligned | Sequence[Aligned]) -> tokenizers.Encoding:
+    def to_original(self, encoding: tokenizers.Encoding, origin: Aligned | Sequence[Aligned]) -> tokenizers.Encoding:
         """An encoding whose offsets index the text, or the words, that were prepared."""
 
         def change(state: dict[str, Any]) -> None:
+            if self.spelled:
+                state["tokens"] = [self.spelled.get(token, token) for token in state["tokens"]]
             if isinstance(origin, Aligned):
                 state["offsets"] = [origin.span(*span) for span in state["offsets"]]
             else:

@@ -58,7 +58,7 @@ class Tokenizer(CompatibleTokenizer):
         """Open a tokenizer.
 
         Args:
-            reference: a model folder, a ``tokenizer.json`` or ``vocab.txt``, or any reference of `enfold.hub.locate`.
+            reference: a model folder, a ``tokenizer.json``, ``vocab.txt`` or GGUF file, or any reference of `enfold.hub.locate`.
             revision: branch, tag or commit of a Hub repository.
             overrides: what takes the place of the folder's own settings: ``model_max_length``, ``padding_side``,
                 ``truncation_side``, ``clean_up_tokenization_spaces``, ``split_special_tokens``, ``model_input_names``,
@@ -76,14 +76,24 @@ class Tokenizer(CompatibleTokenizer):
             from enfold.hub import TOKENIZER_FILES, locate
 
             path = locate(reference, revision=revision, only=TOKENIZER_FILES).path
+        if path.suffix == ".gguf":
+            return cls._of_gguf(path, overrides | {"name_or_path": str(reference)})
         engine, options = sources.read(path, overrides, cls._kind)
         return cls._of(engine, options.changed(name_or_path=str(reference)))
+
+    @classmethod
+    def _of_gguf(cls, file: Path, overrides: Mapping[str, Any]) -> Self:
+        from enfold.hub.gguf import GgufFile
+        from enfold.text.gguf import tokenizer_from_gguf
+
+        found = tokenizer_from_gguf(GgufFile(file).tokenizer_metadata())
+        return cls._of(found._engine, found._options).with_options(**overrides)
 
     def save_pretrained(self, folder: str | Path) -> tuple[str, ...]:
         """Write ``tokenizer.json`` and ``tokenizer_config.json``, which `transformers` opens too.
 
-        A tokenizer that does part of its work outside the engine (Marian, M2M100, Flaubert, BlenderbotSmall) is written as
-        the files it came from, because a ``tokenizer.json`` could not hold it.
+        A tokenizer that does part of its work outside the engine (Marian, M2M100, Flaubert, BlenderbotSmall) is
+        written as the files it came from, because a ``tokenizer.json`` could not hold it.
 
         Returns:
             the files that were written.

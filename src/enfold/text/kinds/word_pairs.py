@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from enfold.text.steps import Steps
 __all__ = ["KINDS"]
 
 _END = "</w>"
-_WORD = re.compile(r"\S+\n?")
+_BLANKS = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as Unicode has them, not as Python does
+_WORD = re.compile(rf"[^{_BLANKS}]+\n?")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,7 @@ class _BlenderbotSmallWords:
                 cuts.add(place)
             elif letter == "'":
                 cuts.update((place, place + 1))
-        places = sorted(cuts)
-        return [(start + first, start + last) for first, last in zip(places, places[1:], strict=False) if last > first]
+        return [(start + first, start + last) for first, last in pairwise(sorted(cuts))]
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _blenderbot_small(given: Given) -> Built:
         for symbol in _symbols(merges, letters)
     }
     engine, aliases = _word_engine(symbols, ids, merges, given)
-    return Built(engine, steps=_steps(given, ids, aliases, _BlenderbotSmallWords(), _BlenderbotSmallJoin()))
+    steps = _steps(given, ids, aliases, _BlenderbotSmallWords(), _BlenderbotSmallJoin())
+    return Built(engine, steps=replace(steps, spelled=symbols))
 
 
 _ASCII = {
