@@ -7,6 +7,7 @@ from generation_reference import (
     DECODERS,
     ENCODER_DECODERS,
     EOS,
+    VOCABULARY,
     ReferenceModel,
     as_reference_takes,
     gpt2,
@@ -16,6 +17,7 @@ from generation_reference import (
 )
 
 from enfold.generation import GenerationConfig, generate, generate_compatible
+from enfold.generation.sequences import Sequences
 
 MANY_STOPS = list(range(2, 25))
 OPTIONS = [
@@ -175,3 +177,24 @@ def test_scores_of_each_step_are_those_of_transformers():
         torch.testing.assert_close(ours[running], theirs[running], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(found.logits[step][running], wanted.logits[step][running], rtol=1e-4, atol=1e-4)
         assert not ours[~running].any()
+
+
+def test_token_buffers_are_allocated_once_and_their_rows_moved_between_two():
+    sequences = Sequences([[7, 8, 9], [7, 8]], limits=[50, 50], minimums=[0, 0], vocabulary=VOCABULARY)
+    places = set()
+    for step in range(40):
+        sequences.append(torch.tensor([step, step + 1]))
+        sequences.select(torch.tensor([1, 0]) if step % 2 else torch.tensor([0, 1]))
+        places.add(sequences.buffer.data_ptr())
+    assert len(places) == 2
+
+
+def test_tokens_are_taken_back():
+    sequences = Sequences([[7, 8, 9], [7, 8]], limits=[9, 9], minimums=[0, 0], vocabulary=VOCABULARY)
+    before = sequences.buffer.clone()
+    for token in (3, 4, 5):
+        sequences.append(torch.tensor([token, token]))
+    assert sequences.new_ids(1) == [3, 4, 5]
+    sequences.forget(3)
+    assert sequences.buffer.equal(before)
+    assert sequences.lengths.tolist() == [3, 2]

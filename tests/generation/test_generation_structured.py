@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import tokenizers
-from generation_reference import ReferenceModel, with_clear_choices
+from generation_reference import ReferenceModel, gpt2, with_clear_choices
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from enfold.errors import InputError, MissingExtra
@@ -154,6 +154,12 @@ def test_it_excludes_beams_and_speculation(model, tokenizer):
         generate(model, [[5]], GenerationConfig(prompt_lookup_num_tokens=2), constraint=constraint)
     with pytest.raises(InputError, match="1 constraints for 2 prompts"):
         generate(model, [[5], [6]], constraint=[constraint])
+
+
+def test_the_tokenizer_of_another_model_is_an_error(tokenizer):
+    constraint = Constraint.regular_expression("a", tokenizer)
+    with pytest.raises(InputError, match="the constraint's tokenizer does not fit a model of 83 tokens"):
+        generate(ReferenceModel(gpt2()), [[7]], constraint=constraint)
 
 
 def test_without_the_library_the_command_is_named(monkeypatch, tokenizer):

@@ -29,7 +29,12 @@ def _library() -> Any:
 
 @lru_cache(maxsize=8)
 def _vocabulary(tokenizer: str, size: int, stop: int | None) -> Any:
-    return _library().LLTokenizer(tokenizer, n_vocab=size, eos_token=stop)
+    try:
+        return _library().LLTokenizer(tokenizer, n_vocab=size, eos_token=stop)
+    except ValueError as error:
+        raise InputError(
+            f"the constraint's tokenizer does not fit a model of {size} tokens ({error}): give the model's own"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
