@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_models import tiny as tiny_model
+from tiny_models import wordpiece
 
 from enfold import (
     AutoModel,
@@ -83,6 +85,16 @@ def test_a_setting_the_pipeline_does_not_take_is_named(folder: Path):
     assert str(error.value) == (
         "TextClassificationPipeline takes no 'trunctation'; it takes: max_length, max_tokens, mend, stride"
     )
+
+
+def test_spellings_of_transformers_4_are_taken_with_a_word(folder: Path):
+    model = tiny_model("ForQuestionAnswering", wordpiece())
+    with pytest.warns(FutureWarning, match="handle_impossible_answer is now no_answer"):
+        asking = pipeline("question-answering", model, handle_impossible_answer=True, max_answer_len=7, max_seq_len=20)
+    assert (asking.no_answer, asking.max_answer_tokens, asking.max_length) == (True, 7, 20)
+    with pytest.warns(FutureWarning, match="torch_dtype is now dtype"):
+        half = pipeline("text-classification", model=folder, torch_dtype="bfloat16")("see you at six")[0]
+    assert half.score == pipeline("text-classification", model=folder, dtype="bfloat16")("see you at six")[0].score
 
 
 def test_a_checkpoint_whose_head_was_never_trained_is_refused(folder: Path, tmp_path: Path):

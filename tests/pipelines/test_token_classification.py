@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 def test_the_same_entities_as_transformers(folder: Path, aggregation: str):
     theirs = transformers.pipeline("token-classification", model=str(folder), aggregation_strategy=aggregation)
-    ours = pipeline("token-classification", folder, aggregation=aggregation)
+    ours = pipeline("token-classification", folder, aggregation_strategy=aggregation)
     found = 0
     for text, prediction in zip(SENTENCES, ours(SENTENCES), strict=True):
         expected = theirs(text)
@@ -86,7 +86,7 @@ def test_an_entity_over_the_edge_of_a_window_is_one(folder: Path):
 
 def test_a_long_text_is_judged_where_each_token_has_most_context(folder: Path):
     text = " ".join(SENTENCES[:5] * 2)
-    ner = pipeline("ner", folder, max_length=40, stride=12, aggregation="none")
+    ner = pipeline("ner", folder, max_length=40, stride=12, aggregation_strategy="none")
     (read,) = ner.encode([text])
     outputs = ner.run(read.windows)
     merged, owners = read.merged(outputs), read.owners()
@@ -116,7 +116,7 @@ def test_words_of_chinese_are_its_characters_where_the_tokenizer_knows_none(aggr
         pytest.skip("the bytes of the two characters are not theirs alone")
     runtime = Tagger(("O", "LOC"), tag)
     runtime.max_length = 64
-    (prediction,) = TokenClassificationPipeline(runtime, tokenizer, aggregation=aggregation)(text)
+    (prediction,) = TokenClassificationPipeline(runtime, tokenizer, aggregation_strategy=aggregation)(text)
     assert [(entity.start, entity.end) for entity in prediction.entities] == [(2, 4)]
 
 
@@ -130,7 +130,7 @@ def test_words_end_at_punctuation_and_at_characters_that_are_words():
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 def test_a_text_of_special_tokens_is_plain_text(folder: Path, aggregation: str):
-    ner = pipeline("ner", folder, aggregation=aggregation)
+    ner = pipeline("ner", folder, aggregation_strategy=aggregation)
     text = f"Ada {FORGED} [MASK] London"
     (read,) = ner.encode([text])
     special = {2, 3}
@@ -142,7 +142,7 @@ def test_a_text_of_special_tokens_is_plain_text(folder: Path, aggregation: str):
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_text_has_no_entities(folder: Path, text: str):
     for aggregation in AGGREGATIONS:
-        (prediction,) = pipeline("ner", folder, aggregation=aggregation)(text)
+        (prediction,) = pipeline("ner", folder, aggregation_strategy=aggregation)(text)
         assert (prediction.entities, prediction.tokens) == ((), 2)
 
 
@@ -171,14 +171,14 @@ def test_labels_that_are_no_tags_say_how_to_name_them():
     model = tiny("ForTokenClassification", wordpiece(), num_labels=3)
     with pytest.raises(LabelError, match="the labels have no names .* give the model id2label"):
         pipeline("ner", model)
-    assert pipeline("ner", model, aggregation="none")("Ada")[0].entities
+    assert pipeline("ner", model, aggregation_strategy="none")("Ada")[0].entities
 
 
 def test_an_unknown_aggregation_and_a_wrong_head_are_refused(folder: Path):
     with pytest.raises(InputError) as error:
-        pipeline("ner", folder, aggregation="frist")
+        pipeline("ner", folder, aggregation_strategy="frist")
     assert str(error.value) == (
-        "no aggregation 'frist'; there are: none, simple, first, average, max; did you mean 'first'?"
+        "no aggregation strategy 'frist'; there are: none, simple, first, average, max; did you mean 'first'?"
     )
     with pytest.raises(InputError, match="token-classification needs a model with the head ForTokenClassification; "):
         pipeline("ner", tiny("ForMaskedLM", wordpiece()))

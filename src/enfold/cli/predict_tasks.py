@@ -63,7 +63,7 @@ class TaskOptions:
         if self.top_k is not None:
             settings["top_k"] = self.top_k
         if self.aggregation is not None:
-            settings["aggregation"] = self.aggregation
+            settings["aggregation_strategy"] = self.aggregation
         if self.no_answer:
             settings["no_answer"] = True
         if self.slots:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ComparingPipeline", "EmbeddingPipeline", "EncodedComparison", "required_texts"]
 
 _CHUNK_TEXTS = 1024
-_CHUNK_CHARACTERS = 2_000_000
+_CHUNK_CHARACTERS = 200_000  # every token of a chunk has a vector
 
 
 class EmbeddingPipeline(Pipeline[Encoded, Answer]):

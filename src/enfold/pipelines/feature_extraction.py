@@ -14,7 +14,7 @@ from enfold.values import FeaturesPrediction
 __all__ = ["FeatureExtractionPipeline"]
 
 _CHUNK_TEXTS = 256
-_CHUNK_CHARACTERS = 500_000
+_CHUNK_CHARACTERS = 200_000
 
 
 class FeatureExtractionPipeline(EmbeddingPipeline[EncodedText, FeaturesPrediction]):

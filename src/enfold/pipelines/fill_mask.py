@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EncodedMasks", "FillMaskPipeline", "reading_masks"]
 
-_CHUNK_TEXTS = 256
-_CHUNK_CHARACTERS = 2_000_000
+_CHUNK_TEXTS = 64  # every mask of a chunk has a row as wide as the vocabulary
+_CHUNK_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)

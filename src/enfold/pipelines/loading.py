@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.tasks import STACK, Task, task_named
 
 __all__ = ["pipeline"]
+
+FORMER_NAMES = {
+    "torch_dtype": "dtype",
+    "handle_impossible_answer": "no_answer",
+    "max_answer_len": "max_answer_tokens",
+    "max_seq_len": "max_length",
+    "doc_stride": "stride",
+}
+"""What scripts written for `transformers` 4 call a setting, to its name here."""
 
 
 def pipeline(
@@ -41,13 +51,17 @@ def pipeline(
         max_length: tokens in a window, as the pipeline takes it.
         stride: tokens by which windows overlap.
         max_tokens: tokens in a batch.
-        settings: what the pipeline of the task takes besides, such as ``aggregation`` or ``top_k``.
+        settings: what the pipeline of the task takes besides, such as ``aggregation_strategy`` or ``top_k``. Spellings
+            of `transformers` 4 are taken, with a word about the present one.
 
     Raises:
         InputError: no such task; a setting the pipeline does not take; an argument that does not go with a model
             already loaded; no tokenizer; a checkpoint whose head was never trained for the task.
     """
     spec = task_named(task)
+    settings = _spelled_today(settings)
+    dtype = settings.pop("dtype", dtype)
+    max_length, stride = settings.pop("max_length", max_length), settings.pop("stride", stride)
     if isinstance(model, (str, Path)):
         reference = model
         tokenizer = tokenizer if tokenizer is not None else reference
@@ -67,6 +81,17 @@ def pipeline(
     settings["max_tokens"] = max_tokens
     _check_settings(kind, settings)
     return kind(model, _load_tokenizer(tokenizer, revision=revision), **settings)
+
+
+def _spelled_today(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the names they have now."""
+    found = {}
+    for name, value in settings.items():
+        today = FORMER_NAMES.get(name, name)
+        if today != name:
+            warnings.warn(f"{name} is now {today}", FutureWarning, stacklevel=3)
+        found[today] = value
+    return found
 
 
 def _check_settings(kind: type, settings: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ class TokenClassificationPipeline(TextPipeline[EntityPrediction]):
     Args:
         model: a model with a token-classification head, or a :class:`TokenRuntime`.
         tokenizer: the tokenizer the model was trained with.
-        aggregation: how tokens become entities.
+        aggregation_strategy: how tokens become entities.
 
             - ``"none"``: every token that is not outside is an entity of its own, with its tag as label;
             - ``"simple"``: neighbouring tokens whose tags belong together;
@@ -50,7 +50,7 @@ class TokenClassificationPipeline(TextPipeline[EntityPrediction]):
         mend: what is done to every text first. Characters of entities are those of the mended text.
 
     Raises:
-        InputError: there is no such aggregation; the sizes contradict each other or the model, or the model's head is
+        InputError: there is no such strategy; the sizes contradict each other or the model, or the model's head is
             of another kind.
         LabelError: the model's labels are no tags, which every aggregation but ``"none"`` needs.
     """
@@ -64,20 +64,21 @@ class TokenClassificationPipeline(TextPipeline[EntityPrediction]):
         model: Any,
         tokenizer: Tokenizer,
         *,
-        aggregation: Aggregation = "simple",
+        aggregation_strategy: Aggregation = "simple",
         max_length: int | None = None,
         stride: int | None = None,
         max_tokens: int = 4096,
         mend: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(model, tokenizer, max_length=max_length, stride=stride, max_tokens=max_tokens, mend=mend)
-        if aggregation not in get_args(Aggregation):
+        if aggregation_strategy not in get_args(Aggregation):
             known = get_args(Aggregation)
             raise InputError(
-                f"no aggregation {aggregation!r}; there are: {', '.join(known)}{near(str(aggregation), known)}"
+                f"no aggregation strategy {aggregation_strategy!r}; there are: {', '.join(known)}"
+                f"{near(str(aggregation_strategy), known)}"
             )
-        self.aggregation = aggregation
-        self._scheme = None if aggregation == "none" else TagScheme.of(self.labels)
+        self.aggregation_strategy = aggregation_strategy
+        self._scheme = None if aggregation_strategy == "none" else TagScheme.of(self.labels)
 
     @property
     def labels(self) -> LabelSet:
@@ -111,7 +112,7 @@ class TokenClassificationPipeline(TextPipeline[EntityPrediction]):
     def _entities(self, text: EncodedText, scores: np.ndarray, offsets: list[tuple[int, int]]) -> list[Span]:
         if self._scheme is None:
             return list(self._tokens(text.text, scores, offsets))
-        if self.aggregation != "simple":
+        if self.aggregation_strategy != "simple":
             words = words_of_tokens(text.text, offsets, text.column("word_ids"))
             scores = np.stack([self._of_word(scores[first:end]) for first, end in words]) if words else scores
             offsets = [(offsets[first][0], offsets[end - 1][1]) for first, end in words]
@@ -131,10 +132,10 @@ class TokenClassificationPipeline(TextPipeline[EntityPrediction]):
 
     def _of_word(self, scores: np.ndarray) -> np.ndarray:
         """The scores of a word from those of its tokens, ``(tokens, labels)`` to ``(labels,)``."""
-        if self.aggregation == "first":
+        if self.aggregation_strategy == "first":
             first: np.ndarray = scores[0]
             return first
-        if self.aggregation == "average":
+        if self.aggregation_strategy == "average":
             mean: np.ndarray = scores.mean(axis=0)
             return mean
         surest: np.ndarray = scores[int(scores.max(axis=-1).argmax())]
