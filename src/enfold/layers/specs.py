@@ -194,6 +194,7 @@ class StackSpec:
         width: the width of the hidden states.
         depth: how many blocks are run.
         dropout: the share of values dropped before each residual sum, in training.
+        undropped: the sums without it, by the role of their dropout: ``attention_dropout``, ``output_dropout``.
         init_std: the standard deviation of newly initialised weights.
         attention: of every block, or of each.
         order: where norms stand: ``post``, after each residual sum; ``pre``, before each part; ``parallel``, before
@@ -223,6 +224,7 @@ class StackSpec:
     block_names: Mapping[str, str]
     positions: PositionSpec | None = None
     order: Literal["post", "pre", "parallel"] = "post"
+    undropped: tuple[str, ...] = ()
     final_norm: bool = False
     final_dropout: float = 0.0
     layer_drop: float = 0.0
@@ -246,6 +248,8 @@ class StackSpec:
                 )
         if table.pad_id is not None and not -table.vocabulary <= table.pad_id < table.vocabulary:
             raise InputError(f"the pad id {table.pad_id} is outside the vocabulary of {table.vocabulary}")
+        if table.pad_id is None and self.positions is not None and self.positions.counted == "tokens":
+            raise InputError("this model counts places by the tokens that are not padding: set pad_token_id")
 
     def attention_of(self, number: int) -> AttentionSpec:
         """The attention of the block that is run at that place."""

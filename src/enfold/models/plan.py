@@ -49,14 +49,15 @@ class Norm:
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation by name, or by the key of the config (``of``) that names it."""
+    """An activation by name, or by the key of the config (``of``) that names it; none where that is None."""
 
     name: str = ""
     of: str = ""
 
     def build(self, width: int, config: Any, spec: Any) -> tuple[nn.Module, int]:
         """The module, and the width it gives."""
-        return activation(getattr(config, self.of) if self.of else self.name), width
+        name = getattr(config, self.of) if self.of else self.name
+        return nn.Identity() if name is None else activation(name), width
 
 
 @dataclass(frozen=True)

@@ -38,21 +38,25 @@ def build_block(spec: StackSpec, number: int) -> Block:
     attention = spec.attention_of(number)
     parts = {
         **_attention(spec, attention),
-        "attention_dropout": Dropout(spec.dropout),
+        **_dropout(spec, "attention_dropout"),
         "attention_norm": norm(spec.norm, spec.width),
     }
     if spec.cross:
         parts |= {
             **_cross_attention(spec, attention),
-            "cross_dropout": Dropout(spec.dropout),
+            **_dropout(spec, "cross_dropout"),
             "cross_norm": norm(spec.norm, spec.width),
         }
     parts |= {
         **_feed_forward(spec),
-        "output_dropout": Dropout(spec.dropout),
+        **_dropout(spec, "output_dropout"),
         "output_norm": norm(spec.norm, spec.width),
     }
     return BLOCKS[spec.order](_own_parts(spec, parts, number), spec.block_names, number)
+
+
+def _dropout(spec: StackSpec, role: str) -> Parts:
+    return {role: Dropout(0.0 if role in spec.undropped else spec.dropout)}
 
 
 def _attention(spec: StackSpec, own: AttentionSpec) -> Parts:
@@ -110,9 +114,7 @@ def _around(spec: StackSpec) -> Parts:
     if table.norm:
         parts["embeddings_norm"] = norm(spec.norm, summed)
     parts["embeddings_dropout"] = Dropout(table.dropout)
-    project = None
     if width != spec.width:
-        project = table.project
         parts["embeddings_projection"] = nn.Linear(width, spec.width, bias=table.project_bias)
     if spec.final_norm:
         parts["final_norm"] = norm(spec.norm, spec.width)
@@ -123,6 +125,7 @@ def _around(spec: StackSpec) -> Parts:
     if spec.relative is not None:
         parts["relative"] = RelativeBias(spec.relative)
     parts = _own_parts(spec, parts, -1)
+    project = table.project if "embeddings_projection" in parts else None
     embed = Embed(table.scale, table.round_scale, frozenset(parts), project)
     return {"embeddings": embed, **parts}
 

@@ -65,6 +65,10 @@ BLOCK = {
     "down": "output.dense",
     "output_norm": "output.LayerNorm",
 }
+# The first TensorFlow conversions called a norm's weight gamma and its bias beta.
+OLDER = ((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias"))
+# Older files stored the range 0 … capacity - 1, and zeros.
+DERIVED = (r"embeddings\.position_ids$", r"embeddings\.token_type_ids$")
 DROP = Drop(("classifier_dropout", "hidden_dropout_prob"))
 VOCABULARY: dict[str, Any] = {
     "steps": (
@@ -117,9 +121,7 @@ FAMILY = Family(
         "LMHeadModel": Plan(kind=language_heads.CausalLM, **VOCABULARY),
     },
     tasks={"ForCausalLM": "LMHeadModel"},
-    # The first TensorFlow conversions called a norm's weight gamma and its bias beta.
-    older=((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias")),
-    # Older files stored the range 0 … capacity - 1.
-    derived=(r"embeddings\.position_ids$", r"embeddings\.token_type_ids$"),
+    older=OLDER,
+    derived=DERIVED,
     tokenizers=("BertTokenizer", "BertTokenizerFast"),
 )
