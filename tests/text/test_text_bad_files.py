@@ -49,13 +49,9 @@ def test_each_file_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
 
 def test_one_of_two_files_is_missing(gpt2: dict[str, object], tmp_path: Path) -> None:
     write(tmp_path, vocab__json=gpt2["vocab__json"])
-    with pytest.raises(
-        CheckpointError, match=r"a GPT2Tokenizer needs tokenizer\.json, or vocab\.json with merges\.txt"
-    ):
+    with pytest.raises(CheckpointError, match=r"GPT2Tokenizer needs tokenizer\.json, or vocab\.json with merges\.txt"):
         opened("GPT2Tokenizer", tmp_path)
-    with pytest.raises(
-        CheckpointError, match=r"looked for tokenizer\.json, .*vocab\.json with merges\.txt.*it has: vocab"
-    ):
+    with pytest.raises(CheckpointError, match=r"looked for tokenizer\.json, .*vocab\.json with merges\.txt.*it has: v"):
         AutoTokenizer.from_pretrained(tmp_path)
 
 
@@ -76,9 +72,7 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no SentencePiece model at .*nowhere\.model"):
         read_pieces(tmp_path / "nowhere.model")
     file.write_bytes(pieces("word", size=60))
-    with pytest.raises(
-        CheckpointError, match=r"spiece\.model splits texts by the algorithm 'word'; there are: unigram, bpe"
-    ):
+    with pytest.raises(CheckpointError, match=r"splits texts by the algorithm 'word'; there are: unigram, bpe"):
         read_pieces(file)
 
 
@@ -136,9 +130,7 @@ def test_a_line_of_merges_that_is_none(gpt2: dict[str, object], tmp_path: Path, 
 
 def test_a_merge_of_what_the_vocabulary_lacks(gpt2: dict[str, object], tmp_path: Path) -> None:
     write(tmp_path, vocab__json=gpt2["vocab__json"], merges__txt=["#version: 0.2", "Q Q"])
-    with pytest.raises(
-        CheckpointError, match=r"merges\.txt: merge 1 \('Q', 'Q'\) needs 'QQ', which the vocabulary lacks"
-    ):
+    with pytest.raises(CheckpointError, match=r"merges\.txt: merge 1 \('Q', 'Q'\) needs 'QQ', which the vocab"):
         opened("GPT2Tokenizer", tmp_path)
 
 
@@ -204,9 +196,7 @@ def test_marian_with_separate_vocabularies_needs_both(tmp_path: Path) -> None:
 
 def test_language_codes_that_are_not_there(tmp_path: Path) -> None:
     folder = m2m100(tmp_path / "m2m100", "unigram")
-    with pytest.raises(
-        InputError, match=r"no language_codes 'wmt20'; there are: m2m100, wmt21; did you mean 'wmt21'\?"
-    ):
+    with pytest.raises(InputError, match=r"no language_codes 'wmt20'; there are: m2m100, wmt21; did you mean"):
         AutoTokenizer.from_pretrained(folder, language_codes="wmt20")
 
 
@@ -222,13 +212,9 @@ def test_a_special_token_that_the_kind_needs(spm: bytes, tmp_path: Path) -> None
 
 def test_a_model_file_of_which_nothing_says_what_it_is(spm: bytes, tmp_path: Path) -> None:
     (tmp_path / "my.model").write_bytes(spm)
-    with pytest.raises(
-        CheckpointError, match=r"nothing says what kind of tokenizer .*my\.model is: open it with its class"
-    ):
+    with pytest.raises(CheckpointError, match=r"nothing says what kind of tokenizer .*my\.model is: open it with"):
         AutoTokenizer.from_pretrained(tmp_path / "my.model")
-    with pytest.raises(
-        CheckpointError, match=r"a MarianTokenizer needs source\.spm with target\.spm.*: open the folder"
-    ):
+    with pytest.raises(CheckpointError, match=r"MarianTokenizer needs source\.spm with target\.spm.*: open the"):
         opened("MarianTokenizer", tmp_path / "my.model")
 
 

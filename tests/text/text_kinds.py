@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,19 @@ ODD = [
     "trailing ",
     "\U0010ffff\ue000 private",
 ]
-EVERY = [*TEXTS, *LANGUAGES, *ODD]
+
+
+def mixed(count: int = 120) -> list[str]:
+    """Letters, marks, blanks and control characters of many scripts in no order."""
+    chance = random.Random(7)
+    ranges = [(0, 0x300), (0x300, 0x370), (0x370, 0x600), (0x900, 0xA00), (0x1100, 0x1200), (0x2000, 0x2070)]
+    ranges += [(0x2100, 0x2200), (0x3000, 0x3100), (0xAC00, 0xAC80), (0xFF00, 0xFFF0)]
+    letters = [chr(number) for first, last in ranges for number in range(first, last)]
+    letters += [letter for text in (*TEXTS, *LANGUAGES) for letter in text] * 2 + list(" \t\n\r\u2581'\".,!?()") * 20
+    return ["".join(chance.choices(letters, k=chance.choice((1, 2, 3, 8, 20, 60)))) for _ in range(count)]
+
+
+EVERY = [*TEXTS, *LANGUAGES, *ODD, *mixed()]
 
 
 def udhr() -> list[str]:

@@ -18,7 +18,6 @@ import tokenizers
 from tokenizers import AddedToken, models
 
 from enfold.errors import InputError
-from enfold.text.alignment import Aligned
 from enfold.text.steps import Steps
 from enfold.text.truncation import Truncation
 from enfold.text.unforgeable import unforgeable
@@ -87,7 +86,7 @@ class Engine:
         engine.add_tokens(list(tokens))
         steps = self.steps
         if steps is not None:
-            steps = steps.extended(engine, [getattr(token, "content", token) for token in tokens])
+            steps = steps.extended(engine, [token if isinstance(token, str) else token.content for token in tokens])
         return Engine(engine, steps, self.target.extended(tokens) if self.target else None)
 
     def _for(self, *, split_special_tokens: bool) -> tokenizers.Tokenizer:
@@ -231,13 +230,13 @@ class Engine:
         steps = self.steps
         _check_surrogates(texts)
         added = steps.added(self._parsing, special=not split_special_tokens)
-        origins: list[Aligned | list[Aligned]]
+        origins: list[Any]
         if is_pretokenized:
             origins = [[steps.prepared(word, added) for word in words] for words in texts]
             inputs: list[Any] = [[word.text for word in words] for words in origins]
         else:
             origins = [steps.prepared(text, added) for text in texts]
-            inputs = [origin.text for origin in origins]  # type: ignore[union-attr]
+            inputs = [origin.text for origin in origins]
         encodings = _encode(engine, inputs, is_pretokenized, add_special_tokens=False)
         return [steps.to_original(one, origin) for one, origin in zip(encodings, origins, strict=True)]
 

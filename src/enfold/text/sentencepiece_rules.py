@@ -117,9 +117,11 @@ class SentencePieceNormalizer:
         ends: list[int] = []
         space = SPACE if self.escape_whitespaces else " "
         after_blank = self.remove_extra_whitespaces
+        begun = False  # whether there is more than blanks, be it a character that is taken away
         position = 0
         while position < len(text):
             new, end = self._next(text, position)
+            begun = begun or not self.remove_extra_whitespaces or new != " "
             if after_blank:
                 new = new.lstrip(" ")
             if new:
@@ -129,13 +131,14 @@ class SentencePieceNormalizer:
                     ends.append(end)
                 after_blank = self.remove_extra_whitespaces and new.endswith(" ")
             position = end
+        prefix = begun and self.add_dummy_prefix
+        if prefix and not self.treat_whitespace_as_suffix:
+            _insert(0, space, starts[0] if starts else 0, letters, starts, ends)
         if self.remove_extra_whitespaces:
             while letters and letters[-1] == space:
-                letters.pop(), starts.pop(), ends.pop()
-        if letters and self.add_dummy_prefix:
-            place = len(letters) if self.treat_whitespace_as_suffix else 0
-            at = ends[-1] if self.treat_whitespace_as_suffix else starts[0]
-            letters.insert(place, space), starts.insert(place, at), ends.insert(place, at)
+                del letters[-1], starts[-1], ends[-1]
+        if prefix and self.treat_whitespace_as_suffix:
+            _insert(len(letters), space, ends[-1] if ends else 0, letters, starts, ends)
         return Aligned("".join(letters), starts, ends)
 
     def _next(self, text: str, position: int) -> tuple[str, int]:
@@ -143,6 +146,12 @@ class SentencePieceNormalizer:
             if text.startswith(piece, position):
                 return piece, position + len(piece)
         return self._map.match(text, position)
+
+
+def _insert(place: int, letter: str, at: int, letters: list[str], starts: list[int], ends: list[int]) -> None:
+    letters.insert(place, letter)
+    starts.insert(place, at)
+    ends.insert(place, at)
 
 
 @dataclass(frozen=True)
@@ -162,7 +171,9 @@ class SentencePieceDecoder:
     @classmethod
     def of(cls, model: PieceModel) -> SentencePieceDecoder:
         """The decoder of a model."""
-        types = {piece.text: piece.type for piece in model.pieces if piece.type is not PieceType.NORMAL}
+        types: dict[str, PieceType] = {
+            piece.text: piece.type for piece in model.pieces if piece.type is not PieceType.NORMAL
+        }
         return cls(
             types,
             frozenset(piece.text for piece in model.pieces),

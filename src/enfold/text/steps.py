@@ -101,7 +101,7 @@ class Steps:
             names[number] = token
             known.add(token)
             inside = engine.token_to_id(token)
-            if inside != number:
+            if inside is not None and inside != number:
                 ids[inside] = number
         return replace(self, names=names, ids=ids)
 

@@ -58,12 +58,13 @@ class Tokenizer(CompatibleTokenizer):
         """Open a tokenizer.
 
         Args:
-            reference: a model folder, a ``tokenizer.json``, ``vocab.txt`` or GGUF file, or any reference of `enfold.hub.locate`.
+            reference: a model folder, a ``tokenizer.json``, ``vocab.txt``, ``.model`` or GGUF file, or any reference of
+                `enfold.hub.locate`.
             revision: branch, tag or commit of a Hub repository.
             overrides: what takes the place of the folder's own settings: ``model_max_length``, ``padding_side``,
                 ``truncation_side``, ``clean_up_tokenization_spaces``, ``split_special_tokens``, ``model_input_names``,
-                special tokens such as ``pad_token``, and for BERT's splitting ``do_lower_case``, ``strip_accents``,
-                ``tokenize_chinese_chars``. ``use_fast`` is accepted and means nothing: there is one engine.
+                ``src_lang`` and ``tgt_lang``, special tokens such as ``pad_token``, and the settings of the kind, such
+                as ``do_lower_case``. ``use_fast`` is accepted and means nothing: there is one engine.
 
         Raises:
             SourceError: the reference cannot be resolved.
@@ -288,9 +289,8 @@ class Tokenizer(CompatibleTokenizer):
             tokens: found as they stand in a text, before it is split.
             special: whether decoding may skip them, and texts cannot forge them where special tokens are split.
         """
-        wanted = [tokens] if isinstance(tokens, (str, AddedToken)) else list(tokens)
-        if special:
-            wanted = [_special(token) for token in wanted]
+        given = [tokens] if isinstance(tokens, (str, AddedToken)) else list(tokens)
+        wanted = [_special(token) for token in given] if special else given
         engine = self._engine.extended(wanted)
         options = self._options
         if special:

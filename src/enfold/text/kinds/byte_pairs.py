@@ -14,7 +14,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from enfold.errors import CheckpointError
-from enfold.text.kinds.kind import Built, File, Given, Kind, bos_eos
+from enfold.text.kinds.kind import Built, File, Given, Kind, bos_eos, named
 from enfold.text.kinds.vocabulary_files import read_ids, read_merges
 
 __all__ = ["KINDS", "QWEN2_SPLIT", "byte_pair_model"]
@@ -76,7 +76,7 @@ def _qwen2(given: Given) -> Built:
 
 def _roberta(engine: tokenizers.Tokenizer, special: Mapping[str, str], rules: Mapping[str, Any]) -> Any:
     """``<s> A </s>``, ``<s> A </s></s> B </s>``; offsets leave out the blank that a token begins with."""
-    sep, cls = ((special[role], engine.token_to_id(special[role])) for role in ("sep_token", "cls_token"))
+    sep, cls = named(engine, special["sep_token"]), named(engine, special["cls_token"])
     return processors.RobertaProcessing(
         sep, cls, trim_offsets=bool(rules["trim_offsets"]), add_prefix_space=bool(rules["add_prefix_space"])
     )

@@ -16,7 +16,7 @@ from enfold.text.kinds.translation import Languages
 from enfold.text.options import UNLIMITED, Side
 from enfold.text.steps import Steps
 
-__all__ = ["Built", "File", "Given", "Kind", "Roles", "bos_eos", "cls_sep", "template"]
+__all__ = ["Built", "File", "Given", "Kind", "Roles", "bos_eos", "cls_sep", "named", "template"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,14 @@ class Kind:
         """Its files, for a message."""
         needed = [" or ".join(file.names) for file in self.files if not file.optional]
         return " with ".join(needed)
+
+
+def named(engine: tokenizers.Tokenizer, token: str) -> tuple[str, int]:
+    """A special token and its id."""
+    number = engine.token_to_id(token)
+    if number is None:
+        raise CheckpointError(f"the special token {token!r} is not in the vocabulary")
+    return token, number
 
 
 def template(engine: tokenizers.Tokenizer, single: Sequence[str], pair: Sequence[str]) -> processors.TemplateProcessing:

@@ -58,7 +58,7 @@ class _MarianJoin:
     special: frozenset[str]
 
     def __call__(self, tokens: Sequence[str]) -> str:
-        written, pieces = "", []
+        written, pieces = "", list[str]()
         for token in tokens:
             if token in self.special:
                 written += self.decode(pieces) + token + " "
@@ -76,7 +76,7 @@ class _M2M100Join:
     special: frozenset[str]
 
     def __call__(self, tokens: Sequence[str]) -> str:
-        written, pieces = "", []
+        written, pieces = "", list[str]()
         for token in tokens:
             if token in self.special:
                 written += self.decode(pieces) + token

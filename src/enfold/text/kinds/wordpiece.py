@@ -10,7 +10,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from enfold.errors import CheckpointError
-from enfold.text.kinds.kind import Built, File, Given, Kind, cls_sep
+from enfold.text.kinds.kind import Built, File, Given, Kind, cls_sep, named
 from enfold.text.kinds.vocabulary_files import read_lines
 
 __all__ = ["BERT_TOKENS", "KINDS", "RULES", "bert_normalizer"]
@@ -62,8 +62,8 @@ def _build(given: Given) -> Built:
 
 def _mpnet(engine: tokenizers.Tokenizer, special: Mapping[str, str], rules: Mapping[str, Any]) -> Any:
     """``<s> A </s>``, ``<s> A </s></s> B </s>``."""
-    pieces = [(special[role], engine.token_to_id(special[role])) for role in ("sep_token", "cls_token")]
-    return processors.RobertaProcessing(pieces[0], pieces[1], trim_offsets=True, add_prefix_space=False)
+    sep, cls = named(engine, special["sep_token"]), named(engine, special["cls_token"])
+    return processors.RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=False)
 
 
 _FILE = File("vocab_file", ("vocab.txt",), also=("vocab",))
