@@ -69,6 +69,18 @@ def test_a_config_and_options_by_name():
     assert out.equal(reference.generate(ids, max_new_tokens=3, repetition_penalty=1.5))
 
 
+def test_a_config_may_be_a_mapping_or_one_of_transformers():
+    import transformers
+
+    model, ids = ReferenceModel(gpt2()), torch.tensor([[7, 8, 9]])
+    options = {"max_new_tokens": 5, "repetition_penalty": 1.5}
+    expected = generate_compatible(model, ids, **options)
+    assert generate_compatible(model, ids, options).equal(expected)
+    assert generate_compatible(model, ids, transformers.GenerationConfig(**options)).equal(expected)
+    with pytest.raises(InputError, match="generation_config must be a GenerationConfig; it is a list"):
+        generate_compatible(model, ids, [1])
+
+
 def test_processors_of_the_caller_see_ids_and_scores():
     reference, batch = gpt2(), padded(random_prompts(3, seed=7))
     shapes = []

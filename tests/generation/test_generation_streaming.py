@@ -1,12 +1,24 @@
 """Text by whole characters, as it comes: what is given out is never taken back, and together is the whole text."""
 
+import threading
+
 import pytest
 import tokenizers
+import torch
+import transformers
 from generation_reference import ReferenceModel, gpt2, random_prompts
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from enfold.errors import InputError
-from enfold.generation import Detokeniser, GenerationConfig, generate, stream
+from enfold.generation import (
+    Detokeniser,
+    GenerationConfig,
+    TextIteratorStreamer,
+    TextStreamer,
+    generate,
+    generate_compatible,
+    stream,
+)
 from enfold.generation.detokenise import StopStrings, Writing
 
 TEXTS = [
@@ -184,3 +196,26 @@ def test_a_stop_string_ends_its_row_alone():
 def test_checks_come_before_the_first_piece_is_asked_for():
     with pytest.raises(InputError, match="stop_strings are looked for in text: give decode="):
         stream(ReferenceModel(gpt2()), [[7]], GenerationConfig(stop_strings=["x"]))
+
+
+@pytest.mark.parametrize("skip_prompt", [False, True])
+def test_text_streamers_give_the_text_of_transformers(skip_prompt, capsys):
+    tokenizer = byte_level()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    ids = torch.tensor([tokenizer.encode("so").ids])
+    model = ReferenceModel(gpt2())
+    options = {"max_new_tokens": 12, "eos_token_id": None}
+    gpt2().generate(ids, streamer=transformers.TextStreamer(fast, skip_prompt=skip_prompt), **options)
+    theirs = capsys.readouterr().out
+    generate_compatible(model, ids, streamer=TextStreamer(fast, skip_prompt), **options)
+    assert capsys.readouterr().out == theirs
+    pieces = TextIteratorStreamer(fast, skip_prompt, timeout=10)
+    thread = threading.Thread(target=generate_compatible, args=(model, ids), kwargs={"streamer": pieces, **options})
+    thread.start()
+    assert "".join(pieces) == theirs[:-1]
+    thread.join()
+
+
+def test_a_text_streamer_takes_one_sequence():
+    with pytest.raises(InputError, match="a streamer takes one sequence; these are 2"):
+        TextStreamer(byte_level()).put(torch.tensor([[1], [2]]))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from enfold.generation.detokenise import Detokeniser
     from enfold.generation.engine import generate, stream
     from enfold.generation.results import Alternative, FinishReason, Generated, Piece
+    from enfold.generation.streamers import TextIteratorStreamer, TextStreamer
     from enfold.generation.structured import Constraint
 
 _HOMES = {
@@ -26,6 +27,8 @@ _HOMES = {
     "Generated": "results",
     "GenerationConfig": "config",
     "Piece": "results",
+    "TextIteratorStreamer": "streamers",
+    "TextStreamer": "streamers",
     "generate": "engine",
     "generate_compatible": "compatible",
     "stream": "engine",
@@ -39,6 +42,8 @@ __all__ = [
     "Generated",
     "GenerationConfig",
     "Piece",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "generate",
     "generate_compatible",
     "stream",

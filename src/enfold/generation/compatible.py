@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ _REFUSED = {
 def generate_compatible(
     model: Any,
     inputs: Any = None,
-    generation_config: GenerationConfig | None = None,
+    generation_config: Any = None,
     logits_processor: Sequence[Callable[[Tensor, Tensor], Tensor]] | None = None,
     stopping_criteria: Sequence[Callable[..., Any]] | None = None,
     prefix_allowed_tokens_fn: Callable[[int, Tensor], Sequence[int]] | None = None,
@@ -67,7 +67,8 @@ def generate_compatible(
     Args:
         model: the model.
         inputs: (batch, seq) ids of the prompts, or of what an encoder-decoder reads; ``input_ids`` is the same.
-        generation_config: how to decode. Options given by name win over it, and it wins over the model's own.
+        generation_config: a `GenerationConfig`, a mapping, or a config of ``transformers``. Options given by name win
+            over it, and it wins over the model's own.
         logits_processor: callables of (ids, scores); they see the rows that are not finished, padded on the left.
         stopping_criteria: callables of (ids, None) that say for each row, or for all, whether to end.
         prefix_allowed_tokens_fn: of the number of a prompt and a row's ids; the tokens that may follow.
@@ -97,7 +98,7 @@ def generate_compatible(
     if token_type_ids is not None and bool(torch.as_tensor(token_type_ids).any()):
         raise InputError("token_type_ids other than zeros are not supported in generate")
     chosen = {name: value for name, value in options.items() if name in field_names()}
-    config = (generation_config or GenerationConfig()).updated(**chosen)
+    config = _config(generation_config).updated(**chosen)
     own = (own_config(model) or GenerationConfig()).updated(**{k: None for k, v in chosen.items() if v is None})
     settings = resolve(config, own, warn=False)
     given = _given(inputs, input_ids, settings, model)
@@ -130,6 +131,15 @@ def generate_compatible(
     flat = [one for row in results for one in row]
     sequences = with_new_tokens(start.ids, [one.ids for one in flat], len(flat) // len(results), pad)
     return _output(sequences, flat, settings, record, encoder_decoder=model.is_encoder_decoder)
+
+
+def _config(given: Any) -> GenerationConfig:
+    if given is None or isinstance(given, GenerationConfig):
+        return given or GenerationConfig()
+    if not isinstance(given, Mapping) and not hasattr(given, "to_dict"):
+        raise InputError(f"generation_config must be a GenerationConfig; it is a {type(given).__name__}")
+    values = given if isinstance(given, Mapping) else given.to_dict()
+    return GenerationConfig.from_dict({name: value for name, value in values.items() if value is not None})
 
 
 def _check_options(options: dict[str, Any]) -> None:
