@@ -57,6 +57,11 @@ class Problem:
         shorter = self.causal and any(k < q for q, k in zip(self.q_lengths, self.kv_lengths, strict=True))
         return self.bias is not None or self.window is not None or shorter
 
+    @property
+    def kept_scale(self) -> float:
+        """What makes up for the weights that are dropped; 0 where all are."""
+        return 0.0 if self.dropout >= 1 else 1 / (1 - self.dropout)
+
     def plan(self, q: Tensor) -> Plan:
         """The groups of rows."""
         return plan_for(self.q_lengths, self.kv_lengths, q.shape[1], q.device)
@@ -170,7 +175,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) ->
             torch.bmm(weights if noise is None else torch.relu(weights), piece.v, out=results[piece.units])
         _settle(part, results)
     if noise is not None:
-        whole *= 1 / (1 - problem.dropout)
+        whole *= problem.kept_scale
     return plan.queries.collect(whole, q.shape[1]), kept
 
 
@@ -179,7 +184,7 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of q, k and v; weights that were not kept are computed again."""
     plan, noise = problem.plan(q), problem.noise(q.device)
-    grads = plan.queries.spread(grad if noise is None else grad * (1 / (1 - problem.dropout)), blank_padding=True)
+    grads = plan.queries.spread(grad if noise is None else grad * problem.kept_scale, blank_padding=True)
     inputs = (plan.queries.spread(q), plan.keys.spread(k), plan.keys.spread(v))
     (whole_q, dqs), (whole_k, dks), (whole_v, dvs) = plan.queries.room(q), plan.keys.room(k), plan.keys.room(v)
     ready = None if kept is None else iter(kept)
