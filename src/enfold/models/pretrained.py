@@ -37,6 +37,7 @@ class PreTrainedModel(nn.Module):
     """The root of all models. Concrete classes, such as ``BertModel``, are made by the registry in ``models.auto``.
 
     Attributes:
+        has_two_stacks: whether an encoder reads and a decoder writes.
         shifts_labels: whether a label is compared with the scores at the place before it.
         config: the settings, as ``config.json`` holds them.
         loading_report: what ``from_pretrained`` initialised anew and left unused.
@@ -47,6 +48,7 @@ class PreTrainedModel(nn.Module):
     config_class: ClassVar[type[PreTrainedConfig]]
     base_model_prefix: ClassVar[str]
     suffix: ClassVar[str] = ""
+    has_two_stacks: ClassVar[bool] = False
     shifts_labels: ClassVar[bool] = False
     main_input_name: ClassVar[str] = "input_ids"
 
@@ -64,6 +66,7 @@ class PreTrainedModel(nn.Module):
         self._revision = ""
         self._located: Any = None
         self._tokenizer: Any = None
+        self._generation_config: Any = None
         if is_skeleton():
             self.build()
             return
@@ -84,9 +87,14 @@ class PreTrainedModel(nn.Module):
         """Parameters that may share another's values: their name to the name that is written."""
         return {}
 
+    @property
+    def firm_ties(self) -> dict[str, str]:
+        """Those that hold even where the config does not tie."""
+        return {}
+
     def tied(self) -> dict[str, str]:
         """The ties, where the config has them."""
-        return self.ties if getattr(self.config, "tie_word_embeddings", True) else {}
+        return self.ties if getattr(self.config, "tie_word_embeddings", True) else self.firm_ties
 
     def tie_weights(self) -> None:
         """Make tied parameters one again, after one of them was replaced."""
@@ -178,6 +186,8 @@ class PreTrainedModel(nn.Module):
         write_tensors(target, self.tensors_to_write(), quantised.INT8_WEIGHTS if int8 else WEIGHTS)
         self.config.architectures = [type(self).__name__]
         self.config.dtype = str(self.dtype).removeprefix("torch.")
+        if self.generation_config is not None:
+            self.generation_config.save_pretrained(target)
         values = self.config.to_json()
         write_json(target / "config.json", quantised.config_to_write(values) if int8 else values)
 
@@ -253,6 +263,21 @@ class PreTrainedModel(nn.Module):
 
         return generate_compatible(self, inputs, **arguments)
 
+    @property
+    def generation_config(self) -> Any:
+        """How the model's folder says it writes, a ``GenerationConfig``; None where it says nothing of its own."""
+        if self._generation_config is None and self._located is not None:
+            folder = self._located.path
+            if (folder / "generation_config.json").is_file():
+                from enfold.generation import GenerationConfig
+
+                self._generation_config = GenerationConfig.from_pretrained(folder)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: Any) -> None:
+        self._generation_config = config
+
     def begin_decoding(
         self,
         prompts: Sequence[Sequence[int]],
@@ -268,7 +293,7 @@ class PreTrainedModel(nn.Module):
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether the model reads with one stack and writes with another."""
-        return isinstance(self.family.spec(self.config), PairSpec)
+        return self.has_two_stacks
 
     @property
     def vocabulary(self) -> int:
@@ -285,7 +310,7 @@ class PreTrainedModel(nn.Module):
             begins = (stack.embeddings.pad_id or 0) + 1 if stack.positions.counted == "tokens" else 0
             return stack.positions.capacity - begins
         rotary = [own.rotary for own in map(stack.attention_of, range(stack.depth)) if own.rotary is not None]
-        return min((own.capacity for own in rotary), default=None)
+        return min((own.reach for own in rotary), default=None)
 
     def shown(self, hidden_states: bool | None, attentions: bool | None) -> dict[str, bool]:
         """What a call shows besides its result: as asked, or as the config says."""

@@ -88,6 +88,11 @@ class Vocabulary:
         return self._options.tgt_lang
 
     @property
+    def other_options(self) -> Mapping[str, Any]:
+        """What its configuration says besides, such as the two languages of a Marian model."""
+        return self._options.other
+
+    @property
     def model_input_names(self) -> list[str]:
         """What the model takes."""
         return list(self._options.model_input_names)

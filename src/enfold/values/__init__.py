@@ -27,10 +27,12 @@ from enfold.values.predictions import (
 from enfold.values.reports import Metric
 from enfold.values.spans import Span
 from enfold.values.tags import TagScheme
+from enfold.values.written import ChatReply, SummaryPrediction, TranslationPrediction, WrittenPrediction
 
 __all__ = [
     "IGNORED",
     "AnswerPrediction",
+    "ChatReply",
     "ClassPrediction",
     "Cut",
     "DialogueState",
@@ -57,8 +59,11 @@ __all__ = [
     "SlotValue",
     "Span",
     "StatePrediction",
+    "SummaryPrediction",
     "TagScheme",
+    "TranslationPrediction",
     "Turn",
+    "WrittenPrediction",
     "ZeroShotPrediction",
     "join_words",
     "label_tokens",
