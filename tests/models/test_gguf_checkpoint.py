@@ -239,7 +239,9 @@ def test_what_belongs_to_the_tokenizer(tmp_path):
     assert metadata["tokenizer.ggml.merges"] == ["to ken"]
     assert metadata["tokenizer.ggml.model"] == "gpt2"
     assert "message.content" in metadata["tokenizer.chat_template"]
-    assert GgufFile(path).chat_template() == metadata["tokenizer.chat_template"]
+    assert metadata["general.architecture"] == "llama"
+    assert metadata["llama.context_length"] == 32
+    assert not any(key.startswith("llama.") for key in metadata if key != "llama.context_length")
 
 
 def test_a_header_is_read_without_torch_and_without_the_package(tmp_path):
@@ -355,16 +357,32 @@ def smollm2() -> Path:
 
 
 def test_smollm2_is_what_transformers_makes_of_it(smollm2):
-    from transformers import AutoModelForCausalLM
+    # By the parts of its loader: the whole, which makes the table of names anew for each module, takes most of a minute.
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.integrations.gguf.dequant import dequantize
+    from transformers.integrations.gguf.reader import GgufHeader, load_gguf_state_dict
+    from transformers.modeling_gguf_pytorch_utils import TENSOR_PROCESSORS
 
     checkpoint = GgufCheckpoint(smollm2)
     values = checkpoint.config_values()
     assert (values["model_type"], values["hidden_size"], values["num_hidden_layers"]) == ("llama", 576, 30)
     assert (values["num_attention_heads"], values["num_key_value_heads"], values["head_dim"]) == (9, 3, 64)
     assert (values["vocab_size"], values["tie_word_embeddings"], values["rope_theta"]) == (49152, True, 100000.0)
-    theirs = AutoModelForCausalLM.from_pretrained(
-        smollm2.parent, gguf_file=smollm2.name, dtype=torch.float32
-    ).state_dict()
-    assert set(checkpoint.names) == set(theirs) - {"lm_head.weight"}
-    for name in checkpoint.names:
-        torch.testing.assert_close(checkpoint.tensor(name), theirs[name], rtol=0, atol=1e-6)
+    assert values["rms_norm_eps"] == 1e-05
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**values))
+    assert set(checkpoint.names) == set(model.state_dict()) - {"lm_head.weight"}
+    table = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 30)
+    undo = TENSOR_PROCESSORS["llama"](config=values)
+    header = GgufHeader.from_file(str(smollm2))
+    shapes = {info.name: info.shape for info in header.tensors}
+    stored = load_gguf_state_dict(header)
+    for own in checkpoint.names:
+        name = f"{table.get_name(own.removesuffix('.weight'))}.weight"
+        plain = stored.pop(name)[...]
+        if header.ggml_types[name] != 0:
+            plain = dequantize(plain, header.ggml_types[name]).reshape(shapes[name])
+        wanted = torch.from_numpy(undo.process(plain.numpy(), name).weights)
+        torch.testing.assert_close(checkpoint.tensor(own), wanted, rtol=0, atol=1e-6)
+    assert not stored

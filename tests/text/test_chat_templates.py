@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Engine
 from enfold.errors import CheckpointError, InputError
 from enfold.text import Tokenizer, TokenizerOptions
 from enfold.text.chat import apply_chat_template, encode_chat, render_chat
-from enfold.text.chat_templates import choose_template, read_chat_templates
+from enfold.text.chat_templates import chat_templates_in, choose_template, read_chat_templates
 
 CHATML = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
@@ -277,6 +277,19 @@ def test_files_come_before_the_config_and_names_are_kept(tmp_path):
     (tmp_path / "chat_template.jinja").write_bytes(b"caf\xe9")
     with pytest.raises(CheckpointError, match="chat_template.jinja is damaged: invalid UTF-8 at byte 3"):
         read_chat_templates(tmp_path, {})
+
+
+def test_a_gguf_file_may_hold_several():
+    assert chat_templates_in({"tokenizer.ggml.model": "gpt2"}) is None
+    assert chat_templates_in({"tokenizer.chat_template": "A"}) == "A"
+    both = {
+        "tokenizer.chat_template": "A",
+        "tokenizer.chat_template.tool_use": "B",
+        "tokenizer.chat_templates": ["tool_use"],
+    }
+    assert chat_templates_in(both) == {"default": "A", "tool_use": "B"}
+    del both["tokenizer.chat_template"]
+    assert chat_templates_in(both) == {"tool_use": "B"}
 
 
 def test_one_of_several_is_chosen():

@@ -11,7 +11,7 @@ from enfold.errors import CheckpointError, InputError, near
 if TYPE_CHECKING:
     from enfold.text.tokenizer import Tokenizer
 
-__all__ = ["ChatTemplates", "choose_template", "read_chat_templates", "templates_of"]
+__all__ = ["ChatTemplates", "chat_templates_in", "choose_template", "read_chat_templates", "templates_of"]
 
 ChatTemplates: TypeAlias = str | dict[str, str] | None
 """One template, several by name, or none."""
@@ -45,6 +45,16 @@ def read_chat_templates(folder: Path, config: Mapping[str, Any]) -> ChatTemplate
     if not found:
         return plain(config.get("chat_template"))
     return found["default"] if list(found) == ["default"] else found
+
+
+def chat_templates_in(metadata: Mapping[str, Any]) -> ChatTemplates:
+    """The chat templates in the metadata of a GGUF file: ``tokenizer.chat_template``, and named ones behind a dot."""
+    key = "tokenizer.chat_template"
+    named = {name.removeprefix(f"{key}."): text for name, text in metadata.items() if name.startswith(f"{key}.")}
+    default = metadata.get(key)
+    if not named:
+        return default
+    return named if default is None else {"default": default, **named}
 
 
 def plain(value: Any) -> ChatTemplates:
