@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from enfold.errors import InputError
 from enfold.pipelines.question_answering import QuestionAnsweringPipeline
 from enfold.pipelines.reading import spoken_text
+from enfold.pipelines.runtime import heads_of
 from enfold.pipelines.runtime_protocols import SpanRuntime
 from enfold.pipelines.steps import Windowed
 from enfold.pipelines.token_classification import TokenClassificationPipeline
@@ -102,7 +103,7 @@ class DialogueStatePipeline:
         self.min_score = min_score
         sizes: dict[str, Any] = {"max_length": max_length, "stride": stride, "max_tokens": max_tokens}
         self._finder: _Questions | _Entities
-        if getattr(model, "suffix", None) == "ForQuestionAnswering" or (
+        if "ForQuestionAnswering" in heads_of(model) or (
             isinstance(model, SpanRuntime) and not hasattr(model, "labels")
         ):
             answering = QuestionAnsweringPipeline(model, tokenizer, no_answer=True, threshold=threshold, **sizes)

@@ -18,6 +18,7 @@ import numpy as np
 from enfold.errors import InputError
 from enfold.pipelines.embedding import ComparingPipeline, EncodedComparison, required_texts
 from enfold.pipelines.reading import spoken_text
+from enfold.pipelines.runtime import heads_of
 from enfold.pipelines.runtime_protocols import ChoiceRuntime, Runtime, SequenceRuntime
 from enfold.pipelines.scores import sigmoid, softmax
 from enfold.pipelines.steps import Pipeline
@@ -78,7 +79,7 @@ class ResponseSelectionPipeline(Pipeline[EncodedReplies, ReplyPrediction]):
         max_length: int | None = None,
         max_tokens: int = 4096,
     ) -> None:
-        chooses = getattr(model, "suffix", None) == "ForMultipleChoice" or (
+        chooses = "ForMultipleChoice" in heads_of(model) or (
             isinstance(model, ChoiceRuntime) and not isinstance(model, SequenceRuntime)
         )
         self._chooses = chooses

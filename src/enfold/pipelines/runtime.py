@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
     from enfold.text import Tokenizer
 
-__all__ = ["TorchRuntime", "runtime_for"]
+__all__ = ["TorchRuntime", "heads_of", "runtime_for"]
+
+
+def heads_of(model: Any) -> set[str]:
+    """The heads a model serves as, by the ends of the names of ``AutoModelFor…``; empty for a stack without a head.
+
+    A family may call its class otherwise than the task: ``WithLMHeadModel`` for ``ForMaskedLM``.
+    """
+    suffix = getattr(model, "suffix", "")
+    tasks = getattr(getattr(model, "family", None), "tasks", {})
+    return {name for name in (suffix, *(task for task, own in tasks.items() if own == suffix)) if "For" in name}
 
 
 def runtime_for(model: Any, protocol: type, tokenizer: Tokenizer, *, task: str, heads: Sequence[str] = ()) -> Any:
@@ -43,13 +53,16 @@ def runtime_for(model: Any, protocol: type, tokenizer: Tokenizer, *, task: str, 
     if isinstance(model, Runtime):
         needed = sorted(name for name in vars(protocol) if not name.startswith("_"))
         raise InputError(f"{task} needs a runtime with {', '.join(needed)}; {type(model).__name__} lacks it")
-    head = getattr(model, "suffix", None)
-    if heads and head is not None and head not in heads:
+    if heads and hasattr(model, "suffix") and not heads_of(model).intersection(heads):
         raise InputError(
             f"{task} needs a model with the head {' or '.join(heads)}; this one is a {type(model).__name__}: "
             f"load it with AutoModel{heads[0]}"
         )
-    return TorchRuntime(model, token_types="token_type_ids" in tokenizer.model_input_names)
+    names = getattr(model, "input_names", ("token_type_ids",))
+    takes = names() if callable(names) else names
+    return TorchRuntime(
+        model, token_types="token_type_ids" in tokenizer.model_input_names and "token_type_ids" in takes
+    )
 
 
 class TorchRuntime:
@@ -118,10 +131,19 @@ class TorchRuntime:
             return _apart(_array(torch.stack((output.start_logits, output.end_logits), dim=-1)), encodings)
 
     def hidden_states(self, encodings: Sequence[Encoding]) -> list[np.ndarray]:
-        """What the stack below the head makes of each token: of each encoding float32, *shape* ``(tokens, width)``."""
+        """What the stack below the head makes of each token: of each encoding float32, *shape* ``(tokens, width)``.
+
+        Of two stacks it is the decoder, which reads the text again, shifted; the encoder where models of the family are
+        not trained to do that.
+        """
+        packed = self._packed(encodings)
+        encoder = getattr(self._model, "is_encoder_decoder", False) and not self._model.family.restores
+        if encoder:
+            packed |= {"decoder_input_ids": packed["input_ids"], "decoder_layout": packed["layout"]}
         with self._inference():
-            output = self._model.base_model(**self._packed(encodings))
-            return _apart(_array(output.last_hidden_state), encodings)
+            output = self._model.base_model(**packed)
+            states = output.encoder_last_hidden_state if encoder else output.last_hidden_state
+            return _apart(_array(states), encodings)
 
     def vocabulary_logits(self, encodings: Sequence[Encoding], places: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Scores of the vocabulary: of each encoding float32, *shape* ``(its places, vocabulary)``.
@@ -134,12 +156,8 @@ class TorchRuntime:
         flat = [start + place for start, of_one in zip(starts, places, strict=True) for place in of_one]
         with self._inference():
             index = torch.tensor(flat, dtype=torch.long, device=self._model.device)
-            score = getattr(self._model, "vocabulary_scores", None)
-            if score is not None:
-                scores = score(self._model.base_model(**self._packed(encodings)).last_hidden_state[index])
-            else:
-                scores = self._model(**self._packed(encodings)).logits[index]
-            found = _array(scores)
+            states = self._model.packed_states(**self._packed(encodings))
+            found = _array(self._model.vocabulary_scores(states[index]))
         ends = [0]
         for of_one in places:
             ends.append(ends[-1] + len(of_one))
@@ -163,23 +181,20 @@ class TorchRuntime:
             mask[0, row, : len(encoding)] = 1
         device = self._model.device
         with self._inference():
-            output = self._model(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                token_type_ids=types.to(device) if self._token_types else None,
-            )
-            return _array(output.logits)[0]
+            given = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+            if self._token_types:
+                given["token_type_ids"] = types.to(device)
+            return _array(self._model(**given).logits)[0]
 
     def _packed(self, encodings: Sequence[Encoding]) -> dict[str, Any]:
         from enfold.layers.packing import pack
 
         types = [encoding.type_ids for encoding in encodings] if self._token_types else None
         packed = pack([encoding.ids for encoding in encodings], types, device=self._model.device)
-        return {
-            "input_ids": packed.input_ids,
-            "token_type_ids": packed.token_type_ids if self._token_types else None,
-            "layout": packed.layout,
-        }
+        given = {"input_ids": packed.input_ids, "layout": packed.layout}
+        if self._token_types:
+            given["token_type_ids"] = packed.token_type_ids
+        return given
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from enfold.pipelines.feature_extraction import FeatureExtractionPipeline
 from enfold.pipelines.fill_mask import FillMaskPipeline
 from enfold.pipelines.question_answering import QuestionAnsweringPipeline
 from enfold.pipelines.response_selection import EmbeddingResponsePipeline, ResponseSelectionPipeline
+from enfold.pipelines.runtime import heads_of
 from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.semantic_search import SemanticSearchPipeline
 from enfold.pipelines.sentence_similarity import SentenceSimilarityPipeline
@@ -54,7 +55,7 @@ class Task:
             InputError: none, where one is needed.
         """
         for head in self.heads:
-            if any(name.endswith(head) for name in architectures):
+            if any(head in name for name in architectures):
                 return head
         if STACK in self.pipelines:
             return STACK
@@ -67,7 +68,8 @@ class Task:
 
     def pipeline_for(self, model: Any) -> type:
         """The pipeline that serves a loaded model, or a runtime."""
-        kind = self.pipelines.get(getattr(model, "suffix", STACK))
+        heads = heads_of(model)
+        kind = next((one for head, one in self.pipelines.items() if head in heads), None)
         if kind is None and isinstance(model, Runtime):
             kind = next((one for one in self.pipelines.values() if _runs(one, model)), None)
         kind = kind or self.pipelines.get(STACK) or next(iter(self.pipelines.values()))

@@ -85,7 +85,7 @@ class RegressionPrediction(Prediction):
 
     value: float
     """The number; the first one where the model gives several."""
-    values: dict[str, float]
+    outputs: dict[str, float]
     """Every number by the name of its output."""
 
 

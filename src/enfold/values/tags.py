@@ -85,8 +85,8 @@ class TagScheme:
             raise LabelError(f"no label marks a stretch; there are only: {', '.join(names) or 'none'}")
         if all(name == f"LABEL_{number}" for number, name in enumerate(names)):
             raise LabelError(
-                f"the labels have no names ({', '.join(names[:3])}…), so it cannot be said which of them begin a stretch "
-                "and which is outside of all: give the model id2label, such as {0: 'O', 1: 'B-PER', 2: 'I-PER'}"
+                f"the labels have no names ({', '.join(names[:3])}…), so it cannot be said which of them begin a "
+                "stretch and which is outside of all: give the model id2label, such as {0: 'O', 1: 'B-PER', 2: 'I-PER'}"
             )
         split = {name: _split(name) for name in inner}
         marked = [name for name in inner if split[name] is not None]
