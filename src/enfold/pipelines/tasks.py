@@ -108,7 +108,7 @@ TASKS = {
         ),
         Task("token-classification", {"ForTokenClassification": TokenClassificationPipeline}),
         Task("question-answering", {"ForQuestionAnswering": QuestionAnsweringPipeline}),
-        Task("fill-mask", {"ForMaskedLM": FillMaskPipeline, "ForPreTraining": FillMaskPipeline}),
+        Task("fill-mask", {"ForMaskedLM": FillMaskPipeline}),
         Task("feature-extraction", {STACK: FeatureExtractionPipeline}),
         Task("sentence-similarity", {STACK: SentenceSimilarityPipeline}),
         Task("semantic-search", {STACK: SemanticSearchPipeline}),
