@@ -61,10 +61,12 @@ class TokenizerOptions:
             changes["model_max_length"] = changes.pop("max_len")
         if "additional_special_tokens" in changes:
             changes["extra_special_tokens"] = changes.pop("additional_special_tokens")
+        if "chat_template" in changes:
+            changes["other"] = {**self.other, "chat_template": changes.pop("chat_template")}
         special = {**self.special, **{name: _content(changes.pop(name)) for name in SPECIAL_NAMES if name in changes}}
         known = sorted(self.names())
         for name in changes:
-            if name not in known:
+            if name not in known and name != "other":
                 raise InputError(f"a tokenizer has no option {name!r}; it has: {', '.join(known)}{near(name, known)}")
         for name in ("extra_special_tokens", "model_input_names"):
             if name in changes:
@@ -75,7 +77,7 @@ class TokenizerOptions:
     def names(cls) -> tuple[str, ...]:
         """What `changed` takes: the fields, and the roles of special tokens."""
         fields = (name for name in cls.__dataclass_fields__ if name not in ("special", "other"))
-        return (*fields, *SPECIAL_NAMES)
+        return (*fields, "chat_template", *SPECIAL_NAMES)
 
     @property
     def all_special_tokens(self) -> tuple[str, ...]:
