@@ -79,7 +79,15 @@ def assert_same_state(ours: nn.Module, theirs: nn.Module) -> None:
     for name, tensor in other.items():
         found, wanted = (own[name].shape, own[name].dtype), (tensor.shape, tensor.dtype)
         assert found == wanted, f"{name} is {found}, theirs is {wanted}"
-    assert_same_names("parameters", dict(ours.named_parameters()), dict(theirs.named_parameters()))
+    assert_same_names("parameters", _shared_names(ours), _shared_names(theirs))
+
+
+def _shared_names(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Each parameter once, by all the names it has."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    return {" = ".join(sorted(own)): parameter for parameter, own in names.items()}
 
 
 def assert_same_names(what: str, own: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -189,17 +197,21 @@ def assert_same_states(pair: Pair, inputs: Inputs, dtype: torch.dtype, tolerance
 
 def select(name: str, values: Tensor, real: Any) -> Tensor:
     """What of an output is compared: that at real places, where it has places; of attentions, those of real queries."""
-    if isinstance(real, Places):
-        real = real.encoder if name.startswith("encoder") else real.own
+    real = places_of(name, real)
     if name.endswith("attentions"):
         return values if real is None else values.transpose(1, 2)[real]
-    return values[real] if real is not None and has_places(name, values) else values
+    return values[real] if real is not None and has_places(name, values, real) else values
 
 
-def has_places(name: str, values: Tensor) -> bool:
-    """Whether an output has one entry for each place of each row, (rows, seq, …)."""
+def places_of(name: str, real: Any) -> Tensor | None:
+    """Which places are real where an output has places: the encoder's, or those the head reads."""
+    return (real.encoder if name.startswith("encoder") else real.own) if isinstance(real, Places) else real
+
+
+def has_places(name: str, values: Tensor, real: Tensor) -> bool:
+    """Whether an output has one entry for each place of each row, (rows, seq, …), as ``real`` has."""
     states = name.endswith(("last_hidden_state", "hidden_states")) or name in ("start_logits", "end_logits")
-    return states or (name.endswith("logits") and values.dim() == 3)
+    return states or (name.endswith("logits") and (values.dim() == 3 or values.shape == real.shape))
 
 
 def assert_loud(name: str, values: Tensor) -> None:

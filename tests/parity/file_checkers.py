@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from checkers import EXACT, Inputs, Pair, assert_same_names, assert_same_outputs
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 # What transformers writes about itself rather than about the model.
 _OWN_NEWS = ("transformers_version", "_name_or_path")
@@ -88,3 +89,29 @@ def assert_same_values(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> No
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in _OWN_NEWS}
+
+
+def assert_reads_older(
+    our_class: type, pair: Pair, inputs: Inputs, folder: Path, renamed: Mapping[str, str], stored: Mapping[str, Any]
+) -> None:
+    """A folder as older versions of ``transformers`` wrote it gives the same model.
+
+    Args:
+        our_class: what reads it.
+        pair: the models.
+        inputs: what they are compared on.
+        folder: where it is written.
+        renamed: present parts of tensor names to older ones; each occurs.
+        stored: further tensors that were kept, though they are computed.
+    """
+    pair.theirs.save_pretrained(folder)
+    path = folder / WEIGHTS
+    tensors = load_file(path)
+    for now, then in renamed.items():
+        assert any(now in name for name in tensors), f"no tensor has {now} in its name"
+        tensors = {name.replace(now, then): tensor for name, tensor in tensors.items()}
+    save_file(tensors | stored, path, metadata={"format": "pt"})
+    read = our_class.from_pretrained(folder)
+    report = read.loading_report
+    assert not report.initialised and not report.unused, f"{report.initialised} new, {report.unused} left over"
+    assert_same_outputs(Pair(read, pair.theirs), inputs)

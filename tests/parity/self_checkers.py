@@ -8,10 +8,12 @@ import torch
 from checkers import (
     TOLERANCE,
     Inputs,
+    Places,
     assert_close,
     assert_same_gradients,
     gradients,
     has_places,
+    places_of,
     projected,
     real_places,
     select,
@@ -24,14 +26,19 @@ from enfold.models import pack
 def assert_zeros_at_padding(model: nn.Module, inputs: Inputs) -> None:
     """Whatever has places comes back as zeros where the mask is 0."""
     real = real_places(inputs)
-    assert real is not None and not bool(real.all()), "there is no padding to look at"
     with torch.no_grad():
         outputs = model(**inputs, output_hidden_states=True)
-    fields = [(name, outputs[name]) for name in outputs if name not in ("hidden_states", "loss")]
-    fields += [("hidden_states", states) for states in outputs["hidden_states"]]
-    for name, values in fields:
-        if has_places(name, values):
-            assert not bool(values[~real].any()), f"{name} is not zero at padding"
+    seen = 0
+    for name in outputs:
+        own = places_of(name, real)
+        assert own is not None and not bool(own.all()), "there is no padding to look at"
+        if name.startswith("decoder") and not isinstance(real, Places):
+            continue  # a decoder that reads the inputs again reads their padding
+        for values in outputs[name] if isinstance(outputs[name], tuple) else (outputs[name],):
+            if name != "loss" and has_places(name, values, own):
+                assert not bool(values[~own].any()), f"{name} is not zero at padding"
+                seen += 1
+    assert seen, "no output has places"
 
 
 def assert_packed_is_padded(model: nn.Module, inputs: Inputs, *, same_loss: bool = True) -> None:
@@ -39,18 +46,11 @@ def assert_packed_is_padded(model: nn.Module, inputs: Inputs, *, same_loss: bool
 
     Args:
         model: the model.
-        inputs: a batch padded at the right.
+        inputs: a batch padded at the right; of a pair of stacks, both sides are packed.
         same_loss: False for spans, whose padded loss is over padding too.
     """
     real = real_places(inputs)
-    assert real is not None and not bool(real.all()), "the batch has no padding"
-    named = [name for name in ("input_ids", "token_type_ids") if name in inputs]
-    rows = [[row[own].tolist() for row, own in zip(inputs[name], real, strict=True)] for name in named]
-    packed = pack(*rows)
-    arguments: dict[str, Any] = {name: getattr(packed, name) for name in named} | {"layout": packed.layout}
-    for name, values in inputs.items():
-        if name not in (*named, "attention_mask"):
-            arguments[name] = values[real] if values.shape == real.shape else values
+    arguments = packed_call(inputs)
     here, there = model(**inputs), model(**arguments)
     for name in here:
         if same_loss or name != "loss":
@@ -58,6 +58,26 @@ def assert_packed_is_padded(model: nn.Module, inputs: Inputs, *, same_loss: bool
     if same_loss:
         own = gradients(model, projected(there, None))
         assert_same_gradients(own, gradients(model, projected(here, real)), TOLERANCE)
+
+
+def packed_call(inputs: Inputs) -> dict[str, Any]:
+    """The arguments of the same call with packed tokens, on both sides where there are two."""
+    real = real_places(inputs)
+    sides = {"": real.encoder, "decoder_": real.own} if isinstance(real, Places) else {"": real}
+    arguments: dict[str, Any] = {}
+    for side, mask in sides.items():
+        assert mask is not None and not bool(mask.all()), "the batch has no padding"
+        named = [name for name in (f"{side}input_ids", f"{side}token_type_ids") if name in inputs]
+        rows = [[row[own].tolist() for row, own in zip(inputs[name], mask, strict=True)] for name in named]
+        packed = pack(*rows)
+        arguments |= {name: getattr(packed, name.removeprefix(side)) for name in named}
+        arguments[f"{side}layout"] = packed.layout
+    own = real.own if isinstance(real, Places) else real
+    for name, values in inputs.items():
+        if name not in arguments and not name.endswith("attention_mask"):
+            labels = isinstance(values, torch.Tensor) and values.shape == own.shape
+            arguments[name] = values[own] if labels else values
+    return arguments
 
 
 def assert_same_in_training(model: nn.Module, inputs: Inputs, *, checkpointing: bool = False) -> None:

@@ -70,6 +70,7 @@ def check_inputs(
     token_type_ids: Tensor | None,
     positions: Tensor | None,
     sizes: tuple[int, int | None, int | None],
+    begins: int = 0,
 ) -> None:
     """Refuse ids outside a table, before the look-up fails without saying where.
 
@@ -77,6 +78,7 @@ def check_inputs(
         layout: where each row lies, for the message.
         input_ids, token_type_ids, positions: (tokens,), or None.
         sizes: how many words, segment types and places there are; None where any number is right.
+        begins: the place of a row's first token.
 
     Raises:
         InputError: the message names the example, the position in it and the id.
@@ -100,5 +102,5 @@ def check_inputs(
             raise InputError(f"example {row}, position {place}: token type {number} is not one of 0 to {size - 1}")
         raise InputError(
             f"example {row} reaches position {number}, but the model has positions 0 to {size - 1}; "
-            f"truncate to {size} tokens, or predict over windows"
+            f"truncate to {size - begins} tokens, or predict over windows"
         )

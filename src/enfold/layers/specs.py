@@ -82,6 +82,13 @@ class RotarySpec:
     capacity: int
     scaling: tuple[tuple[str, Any], ...] = (("rope_type", "default"),)
 
+    @property
+    def reach(self) -> int:
+        """The longest row the model can read: as long as it was made for, or what ``dynamic`` scaling adds to it."""
+        settings = dict(self.scaling)
+        stretched = settings.get("rope_type") == "dynamic"
+        return int(self.capacity * settings.get("factor", 1.0)) if stretched else self.capacity
+
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeSpec:
@@ -254,6 +261,12 @@ class StackSpec:
     def attention_of(self, number: int) -> AttentionSpec:
         """The attention of the block that is run at that place."""
         return self.attention if isinstance(self.attention, AttentionSpec) else self.attention[number]
+
+    @property
+    def first_place(self) -> int:
+        """The place of a row's first token; where places are counted by tokens, it comes behind the padding's."""
+        counted = self.positions is not None and self.positions.counted == "tokens"
+        return (self.embeddings.pad_id or 0) + 1 if counted else 0
 
     @property
     def paths(self) -> tuple[str, ...]:

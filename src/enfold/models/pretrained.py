@@ -306,9 +306,7 @@ class PreTrainedModel(nn.Module):
         spec = self.family.spec(self.config)
         stack = spec.decoder if isinstance(spec, PairSpec) else spec
         if stack.positions is not None:
-            # Places counted by tokens begin behind the padding's row.
-            begins = (stack.embeddings.pad_id or 0) + 1 if stack.positions.counted == "tokens" else 0
-            return stack.positions.capacity - begins
+            return stack.positions.capacity - stack.first_place
         rotary = [own.rotary for own in map(stack.attention_of, range(stack.depth)) if own.rotary is not None]
         return min((own.reach for own in rotary), default=None)
 

@@ -174,7 +174,7 @@ class Stack(Assembly):
         layout = inputs.layout
         positions = layout.positions if inputs.positions is None else inputs.positions
         if not torch.compiler.is_compiling():
-            check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes)
+            check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place)
         hidden = self.part("embeddings")(self.part, inputs.ids, inputs.types, positions, inputs.vectors)
         hidden = self.run(hidden, self.context(inputs, positions))
         if self.has("final_norm"):

@@ -82,8 +82,8 @@ VOCABULARY: dict[str, Any] = {
 RELATION = Plan(kind=heads.NextSentence, pick="pooled", output="cls.seq_relationship")
 
 
-def spec(config: BertConfig) -> StackSpec:
-    """What the stack is made of."""
+def spec(config: Any) -> StackSpec:
+    """What the stack is made of, of BERT and of those that differ from it in a few fields."""
     return StackSpec(
         width=config.hidden_size,
         depth=config.num_hidden_layers,
