@@ -357,7 +357,7 @@ def smollm2() -> Path:
 
 
 def test_smollm2_is_what_transformers_makes_of_it(smollm2):
-    # By the parts of its loader: the whole, which makes the table of names anew for each module, takes most of a minute.
+    # By the parts of its loader: the whole makes the table of names anew for each module, and takes most of a minute.
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.integrations.gguf.dequant import dequantize
     from transformers.integrations.gguf.reader import GgufHeader, load_gguf_state_dict

@@ -13,6 +13,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
 from enfold.errors import CheckpointError, near
+from enfold.text.chat_templates import chat_templates_in
 from enfold.text.engine import Engine
 from enfold.text.kinds.byte_pairs import QWEN2_SPLIT, byte_pair_model
 from enfold.text.kinds.kind import bos_eos
@@ -86,7 +87,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     }
     engine.post_processor = bos_eos(engine, special, rules)
     controls = [token for token, kind in zip(tokens, types, strict=True) if kind == PieceType.CONTROL]
-    template = metadata.get("tokenizer.chat_template")
+    template = chat_templates_in(metadata)
     architecture = str(metadata.get("general.architecture", ""))
     context = metadata.get(f"{architecture}.context_length")
     options = TokenizerOptions(

@@ -19,6 +19,7 @@ from tokenizers import AddedToken
 from enfold.errors import CheckpointError, InputError, near
 from enfold.files import read_json
 from enfold.text import tokenizer_json
+from enfold.text.chat_templates import read_chat_templates
 from enfold.text.engine import Engine
 from enfold.text.kinds import KINDS, LOOKED_FOR, Kind, kind_of_class, kind_of_files, kind_of_model
 from enfold.text.kinds.assembly import added_token, around, assemble, placed
@@ -62,9 +63,9 @@ def read(path: Path, overrides: Mapping[str, Any], kind: Kind | None = None) -> 
     """
     folder = path.parent if path.is_file() else path
     config = _object(folder / "tokenizer_config.json")
-    template = folder / "chat_template.jinja"
-    if template.is_file():
-        config["chat_template"] = template.read_text(encoding="utf-8")
+    templates = read_chat_templates(folder, config)
+    if templates is not None:
+        config["chat_template"] = templates
     kind, files, whole = _found(path, folder, config, kind)
     _check_overrides(overrides, kind)
     special = {**_object(folder / "special_tokens_map.json"), **config}
