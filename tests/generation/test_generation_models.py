@@ -10,7 +10,6 @@ from enfold import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from enfold.generation import GenerationConfig, generate
 
 MANY_STOPS = list(range(2, 25))
-NAMES = ["gpt2", "llama", "bart"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def ours(tmp_path_factory):
     return load
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     "options",
     [
@@ -47,7 +46,7 @@ def test_equal_to_transformers(ours, name, options, side):
     assert found[:, start:].equal(wanted[:, start:])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_sampling_is_the_same_through_the_cache_as_in_full(ours, name):
     config = GenerationConfig(do_sample=True, temperature=1.5, max_new_tokens=10, eos_token_id=MANY_STOPS)
     prompts = random_prompts(4, seed=3)
@@ -59,7 +58,7 @@ def test_sampling_is_the_same_through_the_cache_as_in_full(ours, name):
     assert [row[0].ids for row in found] == [row[0].ids for row in wanted]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_speculation_leaves_the_output_as_it_is(ours, name):
     model = ours(name)
     batch = padded(random_prompts(3, seed=4))
