@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from enfold.text.languages import (
     language,
 )
 
-UDHR = Path(__file__).parents[3] / "shared" / "data" / "udhr"
+UDHR = Path(os.environ.get("ENFOLD_DATA", "")) / "udhr"
 
 
 def test_the_codes_are_those_of_the_models():
@@ -125,13 +126,14 @@ def test_without_the_package_the_command_is_named(monkeypatch):
 
     languages._identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid", None)
-    with pytest.raises(
-        MissingExtra, match=r"identifying languages needs py3langid: pip install 'enfold\[languages\]'"
-    ):
+    with pytest.raises(MissingExtra, match=r"identifying languages needs py3langid: pip install 'enfold\[languages\]'"):
         identify_language("Hello")
 
 
-@pytest.mark.skipif(not UDHR.is_dir(), reason="the declarations are not there")
+@pytest.mark.skipif(
+    not UDHR.is_dir(),
+    reason="no Universal Declaration of Human Rights: set ENFOLD_DATA to a folder that has udhr/*.txt",
+)
 def test_lines_of_the_declaration_of_human_rights():
     right = total = 0
     for file in sorted(UDHR.glob("*.txt")):
