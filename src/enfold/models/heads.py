@@ -53,7 +53,7 @@ class Head(PreTrainedModel):
             logits and loss.
     """
 
-    plan: ClassVar[Plan]
+    plan: Plan
     stack_class: ClassVar[Any]
     targets: ClassVar[tuple[str, ...]] = ("labels",)
     labels_places: ClassVar[bool] = False
@@ -70,6 +70,7 @@ class Head(PreTrainedModel):
     def build(self) -> None:
         """Make the stack and the head's own parts."""
         self._spec = self.family.spec(self.config)
+        self.plan = self.plan.of(self.config)
         pooled = self.reads_pooled(self.plan)
         if self.stack_attribute:
             self.add_module(self.stack_attribute, self.stack_class(self.config, add_pooling_layer=pooled))
@@ -104,7 +105,8 @@ class Head(PreTrainedModel):
     def build_head(self) -> None:
         """Make the steps and the last map."""
         self._steps = self.build_steps(self.plan)
-        place(self, self.plan.output, nn.Linear(self._width, self.outputs, bias=self.plan.output_bias))
+        if self.plan.output:
+            place(self, self.plan.output, nn.Linear(self._width, self.outputs, bias=self.plan.output_bias))
 
     def build_steps(self, plan: Plan) -> list[str]:
         """Make the steps of a plan. Gives their paths, in order; those without weights are named for what they do."""
@@ -132,14 +134,14 @@ class Head(PreTrainedModel):
         """(…, width) through the steps and the last map to (…, outputs)."""
         for path in self._steps:
             hidden = self.get_submodule(path)(hidden)
-        return self.get_submodule(self.plan.output)(hidden)
+        return self.get_submodule(self.plan.output)(hidden) if self.plan.output else hidden
 
     def pick(self, hidden: Tensor, inputs: Any, plan: Plan, reads: Tensor | None) -> Tensor:
         """The states a head for whole texts reads: (tokens, width) to (rows, width)."""
         if plan.pick == "pooled":
             return self.stack_class.pool(self.stack, hidden, inputs)
-        if plan.pick == "mean":
-            return picking.mean(hidden, inputs.layout)
+        if plan.pick in ("mean", "mean of places"):
+            return picking.mean(hidden, inputs, padded=plan.pick != "mean")
         assert reads is not None
         return hidden[inputs.at(reads)]
 
@@ -183,7 +185,7 @@ class Head(PreTrainedModel):
     def reads(self, arguments: dict[str, Any]) -> Tensor | None:
         """The place of each row whose state the head uses, (rows,); None where it reads none or all."""
         plan = self.plan if self.plan.relation is None else self.plan.relation
-        return None if plan.pick in (None, "mean") else picking.places(plan.pick, arguments, self.config)
+        return None if plan.pick in (None, "mean", "mean of places") else picking.places(plan.pick, arguments, self.config)
 
     def rules(self, targets: dict[str, Any]) -> dict[str, Any]:
         """What else decides how a padded batch is computed."""

@@ -51,6 +51,18 @@ class Inputs:
         """Values of places, (batch, seq, …) or (tokens, …), as (tokens, …)."""
         return values if self.entry is None else self.entry.inside(values)
 
+    @property
+    def real(self) -> Tensor | None:
+        """(tokens,) of booleans: which are not padding; None where none is, or where that is not known."""
+        if self.entry is None or self.entry.index is not None or self.entry.real is None:
+            return None
+        return self.entry.real.flatten()
+
+    def blank(self, values: Tensor) -> Tensor:
+        """(tokens, width) with zeros at padding."""
+        real = self.real
+        return values if real is None else values.masked_fill(~real[:, None], 0)
+
     def at(self, places: Tensor) -> Tensor:
         """(rows,) the packed token at each row's place of the original row; there it must be real."""
         if self.entry is None or self.entry.index is None:
@@ -127,6 +139,10 @@ def bring_in(
         attention_mask = _of_new_tokens(attention_mask, shape, cache)
         if positions is None and spec.positions is not None:
             positions = count_positions(spec.positions, input_ids, attention_mask, shape, pad_id)
+        if attention_mask is not None and _is_seen_through(spec, attention_mask):
+            if cache is not None:
+                raise InputError("a window over masked places in between does not go with a cache; leave them out")
+            whole_rows = True
         entry = enter(shape, given.device, dtype, attention_mask, reads=reads, labels=labels, whole_rows=whole_rows)
         layout, bias = entry.layout, entry.bias
         ids, types, positions, vectors = (
@@ -136,6 +152,14 @@ def bring_in(
     if cache is None:
         return Inputs(layout, ids, types, positions, vectors, entry, bias)
     return _continued(Inputs(layout, ids, types, positions, vectors, entry, bias), cache, counted=position_ids is None)
+
+
+def _is_seen_through(spec: StackSpec, mask: Tensor) -> bool:
+    """Whether an attention counts how far a token sees over masked places between real ones, which packing removes."""
+    if mask.dim() != 2 or all(spec.attention_of(number).window is None for number in range(spec.depth)):
+        return False
+    real = mask != 0
+    return bool(((real[:, 1:] & ~real[:, :-1]).sum(1) + real[:, 0] > 1).any())
 
 
 def _of_new_tokens(mask: Tensor | None, shape: tuple[int, int], cache: Cache | None) -> Tensor | None:

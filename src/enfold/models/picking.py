@@ -9,6 +9,7 @@ from torch import Tensor
 
 from enfold.errors import InputError
 from enfold.layers.packing import Layout
+from enfold.models.inputs import Inputs
 
 __all__ = ["mean", "places"]
 
@@ -17,8 +18,8 @@ def places(pick: str, arguments: dict[str, Any], config: Any) -> Tensor | None:
     """(rows,) the place in each row whose state is read; for packed inputs counted from the row's first token.
 
     Args:
-        pick: ``pooled`` or ``first``; ``last``, the last place that does not hold the padding id; ``eos``, that of the
-            last end-of-text token.
+        pick: ``pooled`` or ``first``; ``first real``, the first one that the mask has; ``last``, the last place that
+            does not hold the padding id; ``end``, the last place; ``eos``, that of the last end-of-text token.
         arguments: of the model's call.
         config: for the ids.
 
@@ -31,7 +32,7 @@ def places(pick: str, arguments: dict[str, Any], config: Any) -> Tensor | None:
         return None  # the door says what is wrong
     device = given.device
     if layout is not None:
-        if pick == "last":
+        if pick in ("last", "end"):
             return (layout.q_lengths - 1).to(device)
         if pick != "eos":
             return torch.zeros(layout.rows, dtype=torch.long, device=device)
@@ -40,6 +41,13 @@ def places(pick: str, arguments: dict[str, Any], config: Any) -> Tensor | None:
     rows, seq = given.shape[:2]
     if pick in ("pooled", "first"):
         return torch.zeros(rows, dtype=torch.long, device=device)
+    if pick == "first real":
+        mask = arguments.get("attention_mask")
+        if mask is None or mask.dim() != 2:
+            return torch.zeros(rows, dtype=torch.long, device=device)
+        return (mask != 0).long().argmax(1).to(device)
+    if pick == "end":
+        return torch.full((rows,), seq - 1, device=device)
     at = torch.arange(seq, device=device)
     if pick == "last":
         if ids is None:
@@ -75,7 +83,19 @@ def _last(found: Tensor, layout: Layout) -> Tensor:
     return last
 
 
-def mean(hidden: Tensor, layout: Layout) -> Tensor:
-    """(tokens, width) to the mean of each row's tokens, (rows, width)."""
-    sums = hidden.new_zeros(layout.rows, hidden.shape[1]).index_add(0, layout.row_of, hidden)
-    return sums / layout.q_lengths.to(hidden.device, hidden.dtype)[:, None].clamp(min=1)
+def mean(hidden: Tensor, inputs: Inputs, *, padded: bool = False) -> Tensor:
+    """(tokens, width) to the mean of each row's real tokens, (rows, width).
+
+    Args:
+        hidden: (tokens, width)
+        inputs: what they are the states of.
+        padded: count the padding of a padded batch too, as zeros.
+    """
+    layout, real = inputs.layout, inputs.real
+    sums = hidden.new_zeros(layout.rows, hidden.shape[1]).index_add(0, layout.row_of, inputs.blank(hidden))
+    counts = layout.q_lengths.to(hidden.device)
+    if padded and inputs.entry is not None:
+        counts = torch.full_like(counts, inputs.entry.shape[1])
+    elif real is not None:
+        counts = torch.zeros_like(counts).index_add(0, layout.row_of, real.long())
+    return sums / counts.to(hidden.dtype)[:, None].clamp(min=1)

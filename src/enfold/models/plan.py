@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Activation", "Dense", "Drop", "Norm", "Pick", "Plan", "Scale", "Step"]
 
-Pick = Literal["pooled", "first", "last", "eos", "mean"]
+Pick = Literal["pooled", "first", "first real", "last", "end", "eos", "mean", "mean of places"]
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,12 @@ class Plan:
 
     Attributes:
         kind: the generic head.
-        output: where the last linear map lies.
+        output: where the last linear map lies. Empty: the steps end with the scores, or, of heads that score the
+            vocabulary, these are products with the word vectors.
         steps: what stands between the hidden states and that map.
         pick: what a head for whole texts reads: the stack's ``pooled`` first token, the state at the ``first`` place,
-            at the ``last`` one that is not padding, at the last ``eos`` token, or the ``mean``.
+            at the ``first real`` one, at the ``last`` one that is not padding, at the ``end`` of the row, at the last
+            ``eos`` token, the ``mean``, or the ``mean of places``, in which padding counts as zeros.
         output_bias: whether the last map has a bias.
         bias: where a bias of the vocabulary scores lies that checkpoints keep beside the map, if one does.
         buffer: where a fixed bias of the vocabulary scores lies, if there is one.
@@ -117,12 +119,14 @@ class Plan:
         stack: the suffix of the family's stack below the head.
         relation: of pre-training heads, the part that judges whole texts.
         tied: whether the last map may share the word vectors.
+        depends: what else holds for a config: fields of the plan by name.
     """
 
     kind: type[Head]
     output: str = "classifier"
     steps: tuple[Step, ...] = ()
     pick: Pick | None = None
+    depends: Callable[[Any], Mapping[str, Any]] | None = None
     output_bias: bool = True
     bias: str | None = None
     buffer: str | None = None
@@ -131,11 +135,15 @@ class Plan:
     relation: Plan | None = None
     tied: bool = True
 
+    def of(self, config: Any) -> Plan:
+        """The plan as it is for a config."""
+        return self if self.depends is None else replace(self, depends=None, **self.depends(config))
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Where the parts with weights lie; in a checkpoint they are all there or none is."""
         own = [step.path for step in self.steps if isinstance(step, (Dense, Norm))]
-        return (*own, self.output, *([self.bias] if self.bias else []))
+        return (*own, *(path for path in (self.output, self.bias) if path))
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:

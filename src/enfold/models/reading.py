@@ -160,7 +160,8 @@ def _names_of_heads(model: PreTrainedModel, names: Iterable[str]) -> set[str]:
 
 def _groups(model: PreTrainedModel) -> list[tuple[str, ...]]:
     """The paths of all heads of the family and of the pooler; what stands together comes or is missing together."""
-    paths = sorted({group for plan in model.family.heads.values() for group in plan.groups})
+    plans = [plan.of(model.config) for plan in model.family.heads.values()]
+    paths = sorted({group for plan in plans for group in plan.groups})
     spec = model.family.spec(model.config)
     if isinstance(spec, StackSpec) and "pooler" in spec.names:
         pooler = spec.names["pooler"]
