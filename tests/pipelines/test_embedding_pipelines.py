@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 import transformers
 from safetensors.numpy import save_file
+from scipy.stats import spearmanr
 from tiny_models import FORGED, SENTENCES, bytes_without_types, saved, tiny, wordpiece
 
 from enfold import pipeline
@@ -224,6 +227,18 @@ def test_minilm_knows_what_is_alike(minilm: Path):
     near, far, other = (prediction.score for prediction in compare("A cat sits on the mat.", sentences))
     assert near > 0.5 > other > far - 0.2
     assert near > other
+
+
+def test_minilm_agrees_with_people(minilm: Path):
+    """STS Benchmark: the rank correlation of its scores with those that people gave (0.82 on the whole test set)."""
+    data = os.environ.get("ENFOLD_DATA")
+    if not data or not (Path(data) / "stsb").is_dir():
+        pytest.skip("ENFOLD_DATA does not name a folder with stsb")
+    with (Path(data) / "stsb" / "stsb-en-test.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[::7]
+    compare = pipeline("sentence-similarity", "minilm")
+    scores = [prediction.score for prediction in compare.stream((first, second) for first, second, _ in rows)]
+    assert spearmanr(scores, [float(score) for _, _, score in rows]).statistic > 0.78
 
 
 def test_minilm_embeds_as_sentence_transformers_does(minilm: Path):

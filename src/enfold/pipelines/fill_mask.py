@@ -57,7 +57,7 @@ class FillMaskPipeline(Pipeline[EncodedMasks, MaskPrediction]):
     """Fill the masks of texts. Safe to use from several threads.
 
     Args:
-        model: a masked language model, or a :class:`VocabularyRuntime`.
+        model: a masked language model, or a `VocabularyRuntime`.
         tokenizer: the tokenizer the model was trained with; it must have a mask token.
         top_k: candidates for each mask.
         max_length: tokens in a window, special tokens included; by default as many as the model reads.

@@ -1,7 +1,7 @@
 """What pipelines share: three steps that a server can schedule, and the call that takes them one after another.
 
-:meth:`encode <Pipeline>` turns inputs into windows, ``logits`` runs windows as one batch, ``decide`` makes of the
-windows of one input its prediction. NumPy before and after the model.
+``encode`` turns inputs into windows, ``logits`` runs windows as one batch, ``decide`` makes of the windows of one input
+its prediction. NumPy before and after the model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from enfold.errors import InputError
 from enfold.pipelines.batching import length_sorted_batches
 from enfold.pipelines.reading import EncodedText, WindowReader
 from enfold.pipelines.runtime import runtime_for
-from enfold.pipelines.runtime_protocols import Runtime
 from enfold.values import Encoding, Prediction
 
 if TYPE_CHECKING:
@@ -65,7 +64,6 @@ class Pipeline(Generic[Encoded, Answer]):
         max_tokens: int = 4096,
     ) -> None:
         self._runtime = runtime_for(model, self.runtime_protocol, tokenizer, task=self.task, heads=self.heads)
-        assert isinstance(self._runtime, Runtime)
         self.tokenizer = tokenizer
         self.reader = WindowReader(
             tokenizer, self._runtime.max_length, max_length=max_length, stride=stride, pairs=self.reads_pairs
