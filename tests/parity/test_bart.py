@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
+from checkers import assert_same_outputs
 from family_parity import PairParity
-
-SMALL = {
-    "vocab_size": 61,
-    "d_model": 32,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 40,
-    "decoder_ffn_dim": 36,
-    "max_position_embeddings": 16,
-}
+from mutations import fails, shift
+from pair_cases import NO_DROPOUT, SMALL, UNEQUAL
 
 
 class TestBart(PairParity):
@@ -26,16 +17,17 @@ class TestBart(PairParity):
         "ForQuestionAnswering",
         "ForCausalLM",
     )
-    no_dropout = ("dropout", "attention_dropout", "activation_dropout", "classifier_dropout")
+    no_dropout = (*NO_DROPOUT, "classifier_dropout")
     configs = {
         "usual": SMALL,
         "scaled": SMALL | {"scale_embedding": True, "activation_function": "relu", "pad_token_id": 0},
-        "unequal": SMALL
-        | {
-            "encoder_layers": 1,
-            "decoder_layers": 3,
-            "activation_function": "gelu_new",
-            "d_model": 48,
-            "eos_token_id": 7,
-        },
+        "unequal": UNEQUAL | {"d_model": 48, "eos_token_id": 7},
+        "untied": SMALL | {"tie_word_embeddings": False},
     }
+
+    def test_positions_that_begin_at_row_0_are_found_out(self) -> None:
+        pair, inputs = self.pair("Model", "usual"), self.inputs("Model", "usual", "right")
+        assert_same_outputs(pair, inputs)
+        for side in (pair.ours.encoder, pair.ours.decoder):
+            shift(side.part("positions"), lambda positions: positions - 2 if int(positions.min()) > 1 else positions + 1)
+        fails(assert_same_outputs, pair, inputs, match="off by")

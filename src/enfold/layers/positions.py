@@ -207,8 +207,12 @@ class RelativeBias(nn.Embedding):
         super().__init__(spec.buckets, spec.heads)
         self.spec = spec
 
-    def bias(self) -> ScoreBias:
-        """What the blocks of one pass add to their scores; computed once for each pair of sizes."""
+    def bias(self, *, once: bool = True) -> ScoreBias:
+        """What the blocks of one pass add to their scores.
+
+        Args:
+            once: compute it once for each pair of sizes. False where blocks are run again in backward, each by itself.
+        """
         seen: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
         def add(q: Tensor, k: Tensor, q_positions: Tensor, k_positions: Tensor) -> Tensor:
@@ -219,7 +223,9 @@ class RelativeBias(nn.Embedding):
             if key in seen and seen[key][0].shape == distances.shape and torch.equal(seen[key][0], distances):
                 return seen[key][1]
             own = distance_buckets(distances, self.spec.buckets, self.spec.max_distance, both_ways=self.spec.both_ways)
-            seen[key] = distances, F.embedding(own, self.weight).permute(0, 3, 1, 2)
-            return seen[key][1]
+            added = F.embedding(own, self.weight).permute(0, 3, 1, 2)
+            if once:
+                seen[key] = distances, added
+            return added
 
         return add

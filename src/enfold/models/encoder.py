@@ -94,6 +94,11 @@ class EncoderModel(Stack, PreTrainedModel):
         return {} if self._shared is None else {f"{self.spec.names['words']}.weight": f"{self._shared}.weight"}
 
     @property
+    def firm_ties(self) -> dict[str, str]:
+        """The same, where the family shares them whatever the config says."""
+        return EncoderModel.ties.fget(self) if self.family.always_shares else {}  # type: ignore[attr-defined]
+
+    @property
     def words_path(self) -> str:
         """Where the word vectors lie that vocabulary scores may share."""
         return self._shared or self.spec.names.get("words", "words")
@@ -130,6 +135,10 @@ class EncoderModel(Stack, PreTrainedModel):
             reads=reads,
             **more,
         )
+
+    def reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a head that judges its inputs: as they are, since there is no second stack to read them."""
+        return arguments
 
     def observe(self, inputs: Inputs, *, hidden_states: bool, attentions: bool) -> Seen:
         """Run the stack on a batch that is inside the door."""

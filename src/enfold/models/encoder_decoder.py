@@ -22,23 +22,7 @@ from enfold.models.outputs import StackOutput
 from enfold.models.pretrained import PreTrainedModel
 from enfold.models.stack import Stack
 
-__all__ = ["EncoderDecoderModel", "shifted_right"]
-
-
-def shifted_right(ids: Tensor, start: int | None, pad_id: int | None) -> Tensor:
-    """What a decoder reads to say ``ids``: (batch, seq), one place to the right behind the start token.
-
-    -100 becomes padding.
-
-    Raises:
-        InputError: the config names no start or padding token.
-    """
-    if start is None or pad_id is None:
-        raise InputError(
-            "the config has no decoder_start_token_id or no pad_token_id: set them, or give decoder_input_ids"
-        )
-    shifted = torch.cat([ids.new_full((ids.shape[0], 1), start), ids[:, :-1]], 1)
-    return shifted.masked_fill(shifted == -100, pad_id)
+__all__ = ["EncoderDecoderModel"]
 
 
 @dataclass(eq=False)
@@ -90,6 +74,7 @@ class PairSeen:
 class EncoderDecoderModel(PreTrainedModel):
     """Both stacks without a head."""
 
+    has_two_stacks: ClassVar[bool] = True
     input_names: ClassVar[tuple[str, ...]] = (
         "input_ids",
         "attention_mask",
@@ -108,7 +93,6 @@ class EncoderDecoderModel(PreTrainedModel):
         "past_key_values",
         "use_cache",
     )
-    shifts_inputs: ClassVar[bool] = True
 
     def __init__(self, config: Any, add_pooling_layer: bool | None = None) -> None:
         """Build both stacks with new weights."""
@@ -134,6 +118,11 @@ class EncoderDecoderModel(PreTrainedModel):
             return {}
         sides = (("encoder", self.spec.encoder), ("decoder", self.spec.decoder))
         return {f"{side}.{spec.names.get('words', 'words')}.weight": f"{shared}.weight" for side, spec in sides}
+
+    @property
+    def firm_ties(self) -> dict[str, str]:
+        """The same, where the family shares them whatever the config says."""
+        return EncoderDecoderModel.ties.fget(self) if self.family.always_shares else {}  # type: ignore[attr-defined]
 
     @property
     def words_path(self) -> str:
@@ -166,10 +155,9 @@ class EncoderDecoderModel(PreTrainedModel):
     ) -> PairInputs:
         """Bring a batch inside the door of both stacks; for the arguments see ``forward``."""
         if decoder_input_ids is None and decoder_inputs_embeds is None:
-            if input_ids is None or not self.shifts_inputs or input_ids.dim() != 2:
+            if input_ids is None or not self.family.restores:
                 raise InputError("give decoder_input_ids or decoder_inputs_embeds, or labels where the head takes them")
-            config: Any = self.config
-            decoder_input_ids = shifted_right(input_ids, config.decoder_start_token_id, config.pad_token_id)
+            decoder_input_ids, decoder_layout = self.family.shift(input_ids, self.config, layout), layout
         given = decoder_input_ids if decoder_inputs_embeds is None else decoder_inputs_embeds
         assert given is not None
         rows = decoder_layout.rows if decoder_layout is not None else given.shape[0]
@@ -200,6 +188,15 @@ class EncoderDecoderModel(PreTrainedModel):
             layout=layout,
         )
         return PairInputs(encoder, decoder)
+
+    def reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a head that judges its inputs: a decoder that is given nothing reads them again, shifted."""
+        ids, layout = arguments.get("input_ids"), arguments.get("layout")
+        given = "decoder_input_ids" in arguments or "decoder_inputs_embeds" in arguments
+        if ids is None or given or ids.dim() != (2 if layout is None else 1):
+            return arguments
+        shifted = {"decoder_input_ids": self.family.shift(ids, self.config, layout)}
+        return arguments | (shifted if layout is None else shifted | {"decoder_layout": layout})
 
     def _given_states(self, given: Any, mask: Tensor | None, layout: Layout | None, decoder: Inputs) -> PairInputs:
         """The encoder's states were computed before: (batch, seq, width), or (tokens, width) with a layout."""

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models.config import PreTrainedConfig
 from enfold.models.plan import Plan
+from enfold.models.shifting import behind_start_token
 
 if TYPE_CHECKING:
     from enfold.models.pretrained import PreTrainedModel
@@ -29,6 +32,11 @@ class Family:
         heads: suffixes of class names, such as ``ForSequenceClassification``, to the plan of the head.
         tasks: the head that ``AutoModelFor…`` takes, where its suffix is not that of the task, such as
             ``{"ForCausalLM": "LMHeadModel"}``.
+        shift: what a decoder reads to say given tokens (see ``enfold.models.shifting``).
+        restores: whether models are trained to restore their input, and so read it, shifted, where the decoder is given
+            nothing.
+        always_shares: whether both stacks share their word vectors even where the config does not tie, which then only
+            means the map to vocabulary scores.
         older: (pattern, replacement) pairs that turn legacy tensor names into present ones.
         derived: patterns of tensors in files that are computed here, and so are not read.
         tokenizers: names of tokenizer classes that users of the family look for.
@@ -40,6 +48,9 @@ class Family:
     stacks: Mapping[str, type[PreTrainedModel]]
     heads: Mapping[str, Plan]
     tasks: Mapping[str, str] = field(default_factory=dict)
+    shift: Callable[..., Tensor] = behind_start_token
+    restores: bool = False
+    always_shares: bool = False
     older: tuple[tuple[str, str], ...] = ()
     derived: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ()

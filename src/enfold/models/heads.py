@@ -6,6 +6,7 @@ brings a batch inside the door, runs the stack on packed tokens, and brings its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -49,6 +50,7 @@ class Head(PreTrainedModel):
         stack_class: the stack below it.
         targets: the arguments that make a loss.
         labels_places: whether ``labels`` has one for each token.
+        judges_inputs: whether it judges what it is given to read, rather than what a decoder says.
         results: from the stack's packed states (tokens, width), the batch, the places that are read and the targets to
             logits and loss.
     """
@@ -57,6 +59,7 @@ class Head(PreTrainedModel):
     stack_class: ClassVar[Any]
     targets: ClassVar[tuple[str, ...]] = ("labels",)
     labels_places: ClassVar[bool] = False
+    judges_inputs: ClassVar[bool] = False
     results: Callable[..., ModelOutput]
 
     # ---- building -------------------------------------------------------------------------------------------------
@@ -95,12 +98,30 @@ class Head(PreTrainedModel):
         return getattr(self, self.stack_attribute) if self.stack_attribute else self
 
     @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the model reads with one stack and writes with another."""
+        return self.stack_class.has_two_stacks
+
+    @property
     def ties(self) -> dict[str, str]:
         """The stack's own."""
+        return self._of_the_stack("ties")
+
+    @property
+    def firm_ties(self) -> dict[str, str]:
+        """The stack's own that hold even where the config does not tie."""
+        return self._of_the_stack("firm_ties")
+
+    def _of_the_stack(self, kind: str) -> dict[str, str]:
         if not self.stack_attribute:
-            return self.stack_class.ties.fget(self)
+            return getattr(self.stack_class, kind).fget(self)
         prefix = f"{self.stack_attribute}."
-        return {prefix + name: prefix + source for name, source in self.stack.ties.items()}
+        return {prefix + name: prefix + source for name, source in getattr(self.stack, kind).items()}
+
+    def tensors_to_write(self) -> dict[str, Tensor]:
+        """The state dict with each shared tensor once, without what files leave out."""
+        tensors, pattern = super().tensors_to_write(), self.plan.unwritten
+        return tensors if pattern is None else {n: own for n, own in tensors.items() if not re.search(pattern, n)}
 
     def build_head(self) -> None:
         """Make the steps and the last map."""
@@ -174,6 +195,8 @@ class Head(PreTrainedModel):
         return_dict: bool | None,
     ) -> Any:
         """Bring the batch in, run the stack and the head, and bring the logits out."""
+        if self.judges_inputs:
+            arguments = self.stack_class.reread(self.stack, arguments)
         reads = self.reads(arguments)
         brought = self.stack_class.enter(self.stack, **arguments, reads=reads, **self.rules(targets))
         seen = self.stack_class.observe(self.stack, brought, **self.shown(output_hidden_states, output_attentions))
@@ -185,7 +208,9 @@ class Head(PreTrainedModel):
     def reads(self, arguments: dict[str, Any]) -> Tensor | None:
         """The place of each row whose state the head uses, (rows,); None where it reads none or all."""
         plan = self.plan if self.plan.relation is None else self.plan.relation
-        return None if plan.pick in (None, "mean", "mean of places") else picking.places(plan.pick, arguments, self.config)
+        return (
+            None if plan.pick in (None, "mean", "mean of places") else picking.places(plan.pick, arguments, self.config)
+        )
 
     def rules(self, targets: dict[str, Any]) -> dict[str, Any]:
         """What else decides how a padded batch is computed."""
@@ -212,6 +237,8 @@ class SequenceClassification(_Labelled):
     ``labels`` are (batch,) class numbers; (batch, labels) floats for several labels at once; (batch,) or
     (batch, labels) numbers for regression. ``config.problem_type`` decides which, or the first labels where it is None.
     """
+
+    judges_inputs = True
 
     def results(
         self, hidden: Tensor, inputs: Any, reads: Tensor | None, labels: Tensor | None = None
@@ -269,6 +296,7 @@ class QuestionAnswering(Head):
     """
 
     targets = ("start_positions", "end_positions")
+    judges_inputs = True
 
     @property
     def outputs(self) -> int:

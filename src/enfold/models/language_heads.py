@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.layers.places import place
-from enfold.models.encoder_decoder import shifted_right
 from enfold.models.heads import Head
 from enfold.models.losses import next_labels, token_loss
 from enfold.models.outputs import LanguageModelOutput, PreTrainingOutput, ReplacedTokenOutput
@@ -130,7 +129,7 @@ class ConditionalGeneration(_Vocabulary):
     """Scores of the token that the decoder says next, at each of its places.
 
     ``labels`` are (batch, decoder seq) token ids, -100 where none counts. Where the decoder is given nothing to read,
-    it reads them one place to the right, behind the start token.
+    it reads them one place to the right, behind what the family begins with.
     """
 
     labels_places = True
@@ -140,16 +139,13 @@ class ConditionalGeneration(_Vocabulary):
         labels = targets["labels"]
         reads = ("decoder_input_ids", "decoder_inputs_embeds")
         if labels is not None and not any(name in arguments for name in reads):
-            config: Any = self.config
-            arguments = arguments | {
-                "decoder_input_ids": shifted_right(labels, config.decoder_start_token_id, config.pad_token_id)
-            }
+            shifted = self.family.shift(labels, self.config, arguments.get("decoder_layout"))
+            arguments = arguments | {"decoder_input_ids": shifted}
         return super().finish(arguments, targets, *shown, **named)
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """What the decoder reads to say ``labels``: both (batch, decoder seq)."""
-        config: Any = self.config
-        return shifted_right(labels, config.decoder_start_token_id, config.pad_token_id)
+        return self.family.shift(labels, self.config)
 
 
 class PreTraining(MaskedLM):

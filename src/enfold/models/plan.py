@@ -120,6 +120,7 @@ class Plan:
         relation: of pre-training heads, the part that judges whole texts.
         tied: whether the last map may share the word vectors.
         depends: what else holds for a config: fields of the plan by name.
+        unwritten: a pattern of the tensors that files leave out, since they are always the same.
     """
 
     kind: type[Head]
@@ -134,6 +135,7 @@ class Plan:
     stack: str = "Model"
     relation: Plan | None = None
     tied: bool = True
+    unwritten: str | None = None
 
     def of(self, config: Any) -> Plan:
         """The plan as it is for a config."""

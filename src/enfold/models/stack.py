@@ -188,13 +188,18 @@ class Stack(Assembly):
         layout = inputs.layout.seeing(causal=self.spec.causal)
         rotations = tuple(self.part(role)(positions, layout) for role in self._rotary_roles)
         relative = self.part("relative") if self.has("relative") else None
-        score_bias = relative.bias() if isinstance(relative, RelativeBias) else None
+        score_bias = relative.bias(once=not self.runs_again) if isinstance(relative, RelativeBias) else None
         shared: Any = None if relative is None or score_bias is not None else relative(inputs)
         return Context(layout, inputs.bias, score_bias, rotations, inputs.memory, inputs.cache, shared)
 
+    @property
+    def runs_again(self) -> bool:
+        """Whether blocks are run again in backward rather than kept."""
+        return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+
     def run(self, hidden: Tensor, context: Context) -> Tensor:
         """All blocks, one after another: (tokens, width) to (tokens, width)."""
-        again = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+        again = self.runs_again
         drop = self.spec.layer_drop if self.training else 0.0
         for block in self.blocks:
             if drop and float(torch.rand(())) < drop:

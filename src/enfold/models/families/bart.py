@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from enfold.layers.specs import (
-    AttentionSpec,
-    EmbeddingSpec,
-    FeedForwardSpec,
-    NormSpec,
-    PairSpec,
-    PositionSpec,
-    StackSpec,
-)
+from enfold.layers import specs
+from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models import heads, language_heads
 from enfold.models.config import PreTrainedConfig
 from enfold.models.encoder import DecoderModel
@@ -21,11 +15,9 @@ from enfold.models.family import Family
 from enfold.models.plan import Activation, Dense, Drop, Plan
 
 
-class BartConfig(PreTrainedConfig):
-    """The ``config.json`` of model type ``bart``."""
+class PairConfig(PreTrainedConfig):
+    """What BART and the families made like it have in ``config.json``."""
 
-    model_type = "bart"
-    default_num_labels = 3
     aliases: ClassVar[dict[str, str]] = {
         "hidden_size": "d_model",
         "num_attention_heads": "encoder_attention_heads",
@@ -48,17 +40,25 @@ class BartConfig(PreTrainedConfig):
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     init_std: float = 0.02
-    classifier_dropout: float = 0.0
     scale_embedding: bool = False
     use_cache: bool = True
     pad_token_id: int | None = 1
-    bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
     is_encoder_decoder: bool = True
     decoder_start_token_id: int | None = 2
+    tie_word_embeddings: bool = True
+
+
+class BartConfig(PairConfig):
+    """The ``config.json`` of model type ``bart``."""
+
+    model_type = "bart"
+    default_num_labels = 3
+
+    bos_token_id: int | None = 0
+    classifier_dropout: float = 0.0
     forced_eos_token_id: int | list[int] | None = 2
     is_decoder: bool = False
-    tie_word_embeddings: bool = True
 
 
 NAMES = {
@@ -87,27 +87,27 @@ BLOCK = {
 }
 
 
-def side(config: Any, name: str, **more: Any) -> StackSpec:
-    """One of the two stacks, of BART and of those that differ from it in a few fields."""
+def side(config: Any, name: str, *, norm: bool = True, **more: Any) -> StackSpec:
+    """One of the two stacks, of BART and of those that differ from it in a few fields; ``norm``: of the embeddings."""
+    words = specs.EmbeddingSpec(
+        vocabulary=config.vocab_size, pad_id=config.pad_token_id, dropout=config.dropout, norm=norm
+    )
     common: dict[str, Any] = {
         "width": config.d_model,
         "depth": getattr(config, f"{name}_layers"),
         "dropout": config.dropout,
         "init_std": config.init_std,
-        "embeddings": EmbeddingSpec(
-            vocabulary=config.vocab_size,
-            pad_id=config.pad_token_id,
-            dropout=config.dropout,
-            scale=config.d_model**0.5 if config.scale_embedding else 1.0,
+        "embeddings": replace(words, scale=config.d_model**0.5) if config.scale_embedding else words,
+        "positions": specs.PositionSpec(capacity=config.max_position_embeddings, offset=2),
+        "attention": specs.AttentionSpec(
+            heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout
         ),
-        "positions": PositionSpec(capacity=config.max_position_embeddings, offset=2),
-        "attention": AttentionSpec(heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout),
-        "feed_forward": FeedForwardSpec(
+        "feed_forward": specs.FeedForwardSpec(
             width=getattr(config, f"{name}_ffn_dim"),
             activation=config.activation_function,
             dropout=config.activation_dropout,
         ),
-        "norm": NormSpec(eps=1e-5),
+        "norm": specs.NormSpec(eps=1e-5),
         "layer_drop": getattr(config, f"{name}_layerdrop"),
         "causal": name == "decoder",
         "cross": name == "decoder",
@@ -117,38 +117,41 @@ def side(config: Any, name: str, **more: Any) -> StackSpec:
     return StackSpec(**(common | more))
 
 
-def spec(config: BartConfig) -> PairSpec:
-    """What the two stacks are made of."""
-    return PairSpec(encoder=side(config, "encoder"), decoder=side(config, "decoder"), shared="shared")
+def pair(config: Any, **more: Any) -> PairSpec:
+    """Both stacks, with the same differences from BART's."""
+    return PairSpec(encoder=side(config, "encoder", **more), decoder=side(config, "decoder", **more), shared="shared")
 
 
+STACKS = {"Model": EncoderDecoderModel, "Decoder": DecoderModel}
 WRITES = Plan(
     kind=language_heads.ConditionalGeneration, output="lm_head", output_bias=False, buffer="final_logits_bias"
 )
 WRITES_ALONE = Plan(kind=language_heads.DecoderAlone, output="lm_head", output_bias=False, stack="Decoder")
+WRITERS = {"ForConditionalGeneration": WRITES, "ForCausalLM": WRITES_ALONE}
+CLASSIFIES = Plan(
+    kind=heads.SequenceClassification,
+    pick="eos",
+    steps=(
+        Drop(("classifier_dropout",)),
+        Dense("classification_head.dense"),
+        Activation("tanh"),
+        Drop(("classifier_dropout",)),
+    ),
+    output="classification_head.out_proj",
+)
+HEADS = WRITERS | {
+    "ForSequenceClassification": CLASSIFIES,
+    "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs"),
+}
 
 FAMILY = Family(
     attribute="model",
     members={"Bart": BartConfig},
-    spec=spec,
-    stacks={"Model": EncoderDecoderModel, "Decoder": DecoderModel},
-    heads={
-        "ForConditionalGeneration": WRITES,
-        "ForSequenceClassification": Plan(
-            kind=heads.SequenceClassification,
-            pick="eos",
-            steps=(
-                Drop(("classifier_dropout",)),
-                Dense("classification_head.dense"),
-                Activation("tanh"),
-                Drop(("classifier_dropout",)),
-            ),
-            output="classification_head.out_proj",
-        ),
-        "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs"),
-        "ForCausalLM": WRITES_ALONE,
-    },
+    spec=pair,
+    stacks=STACKS,
+    heads=HEADS,
     tasks={"ForPreTraining": "ForConditionalGeneration", "ForMaskedLM": "ForConditionalGeneration"},
+    restores=True,
     derived=(r"^(model\.)?(encoder|decoder)\.version$",),
     tokenizers=("BartTokenizer", "BartTokenizerFast"),
 )

@@ -1,0 +1,38 @@
+"""PEGASUS computes what ``transformers``' does, and its folders go both ways."""
+
+from __future__ import annotations
+
+import torch
+from checkers import assert_same_outputs
+from family_parity import PairParity
+from mutations import fails
+from pair_cases import NO_DROPOUT, SMALL, UNEQUAL
+
+from enfold.layers.positions import sinusoids
+
+
+class TestPegasus(PairParity):
+    prefix = "Pegasus"
+    heads = ("Model", "ForConditionalGeneration", "ForCausalLM")
+    no_dropout = NO_DROPOUT
+    configs = {
+        "usual": SMALL,
+        "scaled": SMALL | {"scale_embedding": True, "activation_function": "relu", "max_position_embeddings": 24},
+        "unequal, untied": UNEQUAL | {"pad_token_id": 5, "tie_word_embeddings": False, "d_model": 36},
+    }
+
+    def test_new_positions_are_theirs_and_do_not_learn(self, config: str) -> None:
+        own, other = (kind(kind.config_class(**self.configs[config])) for kind in self.classes("Model"))
+        for ours, theirs in ((own.encoder, other.encoder), (own.decoder, other.decoder)):
+            table = ours.embed_positions.weight
+            torch.testing.assert_close(table, theirs.embed_positions.weight, rtol=0, atol=1e-6)
+            assert not table.requires_grad
+
+    def test_sines_and_cosines_by_turns_are_found_out(self) -> None:
+        pair, inputs = self.pair("Model", "usual"), self.inputs("Model", "usual", "right")
+        with torch.no_grad():
+            for stack in (pair.theirs.encoder, pair.theirs.decoder, pair.ours.encoder, pair.ours.decoder):
+                stack.embed_positions.weight.copy_(sinusoids(16, 32, "halves"))
+            assert_same_outputs(pair, inputs)
+            pair.ours.encoder.embed_positions.weight.copy_(sinusoids(16, 32, "interleaved"))
+        fails(assert_same_outputs, pair, inputs, match="off by")
