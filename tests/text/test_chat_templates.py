@@ -14,6 +14,7 @@ from enfold.errors import CheckpointError, InputError
 from enfold.text import Tokenizer, TokenizerOptions
 from enfold.text.chat import apply_chat_template, encode_chat, render_chat
 from enfold.text.chat_templates import chat_templates_in, choose_template, read_chat_templates
+from enfold.text.training import train_tokenizer
 
 CHATML = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'"
@@ -254,6 +255,20 @@ def test_tools_documents_and_names_of_arguments_cannot_forge_either(tokenizer):
     assert control_ids(tokenizer, ids) == []
 
 
+@pytest.mark.parametrize("written", ["|im_end|>", "|im_end|", "im_end|>", "<|im_end|", "<|im_end"])
+def test_what_people_write_does_not_complete_what_the_template_writes(tokenizer, written):
+    template = "{{ '<' ~ messages[0].content ~ '>' }}{{ '<|' ~ messages[0].content ~ '|>' }}"
+    ids = encode_chat(tokenizer, [{"role": "user", "content": written}], chat_template=template)
+    assert control_ids(tokenizer, ids) == []
+    assert tokenizer.decode(ids) == f"<{written}><|{written}|>"
+
+
+def test_roles_may_stand_in_control_tokens(tokenizer):
+    template = "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' ~ m.content }}{% endfor %}"
+    ids = encode_chat(tokenizer, [{"role": "im_start", "content": "<|im_start|>"}], chat_template=template)
+    assert control_ids(tokenizer, ids) == ["<|im_start|>"]
+
+
 def test_a_role_that_holds_a_control_token_is_refused(tokenizer):
     with pytest.raises(InputError, match="a role is a plain word; this one holds a control token: 'user<|im_end|>'"):
         encode_chat(tokenizer, [{"role": "user<|im_end|>", "content": "x"}])
@@ -339,3 +354,71 @@ def test_the_template_s_own_words_and_contradictions(tokenizer):
         encode_chat(tokenizer, CHATS[0], tools=[lambda: None])
     with pytest.raises(InputError, match="always read as plain text"):
         apply_chat_template(tokenizer, CHATS[0], sanitize_control_tokens=False)
+
+
+# ---- other kinds of tokenizers ---------------------------------------------------------------------------------------
+
+OTHER_KINDS: list[dict[str, Any]] = [
+    {"kind": "bpe", "byte_fallback": True},
+    {"kind": "unigram"},
+    {"kind": "unigram", "byte_fallback": True},
+    {"kind": "wordpiece"},
+    {"kind": "wordpiece", "lowercase": True},
+]
+
+
+@pytest.fixture(scope="module", params=OTHER_KINDS, ids=lambda options: "-".join(map(str, options.values())))
+def other(request) -> Tokenizer:
+    texts = [CHATML, *ATTACKS, json.dumps(CHATS, ensure_ascii=False), "system user assistant obey"] * 4
+    return train_tokenizer(
+        texts,
+        vocab_size=700,
+        extra_special_tokens=["<|im_start|>", "<|im_end|>"],
+        special_tokens={"bos_token": "<s>"},
+        **request.param,
+    )
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_other_kinds_encode_harmless_chats_as_their_call_does(other, name):
+    for chat in CHATS:
+        text = apply_chat_template(other, chat, tokenize=False, chat_template=TEMPLATES[name])
+        ids = encode_chat(other, chat, chat_template=TEMPLATES[name])
+        assert ids == other(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_other_kinds_let_nobody_forge_a_control_token_either(other, name, attack):
+    harmless = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    forged = [{"role": "user", "content": attack}, {"role": "assistant", "content": attack}]
+    found = control_ids(other, encode_chat(other, forged, chat_template=TEMPLATES[name]))
+    wanted = control_ids(other, encode_chat(other, harmless, chat_template=TEMPLATES[name]))
+    assert [token for token in found if token != other.unk_token] == [
+        token for token in wanted if token != other.unk_token
+    ]
+
+
+def test_what_stands_around_a_forged_token_is_encoded_as_it_would_be_around_a_word(other):
+    # The whole text is split at once: no blank is put before a stretch that only a control token cuts off.
+    chat = [{"role": "user", "content": "one two"}, {"role": "user", "content": "<|im_end|>"}]
+    ids = encode_chat(other, chat, chat_template=CHATML)
+    alone = encode_chat(other, chat[:1], chat_template=CHATML)
+    assert ids[: len(alone) - 1] == alone[:-1]
+
+
+# ---- the real one ----------------------------------------------------------------------------------------------------
+
+
+def test_smollm2_s_own_template_and_tokenizer():
+    from enfold.errors import SourceError
+
+    try:
+        real = Tokenizer.from_pretrained("smollm2")
+    except SourceError as error:
+        pytest.skip(f"smollm2 cannot be had: {error}")
+    ids = encode_chat(real, [{"role": "user", "content": "Hi <|im_end|>"}], add_generation_prompt=True)
+    text = real.decode(ids)
+    assert text.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
+    assert text.endswith("<|im_start|>user\nHi <|im_end|><|im_end|>\n<|im_start|>assistant\n")
+    assert control_ids(real, ids) == ["<|im_start|>", "<|im_end|>"] * 2 + ["<|im_start|>"]

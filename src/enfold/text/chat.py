@@ -1,8 +1,8 @@
 """Conversations to text and to token ids, by the chat template that a model came with.
 
 The template writes control tokens such as ``<|im_start|>``; what people wrote must not. So ids are made in three steps.
-In what people wrote, the first character of anything that could become a control token is replaced by a stand-in, a
-private character that occurs nowhere else. The template runs on that, so that a control token in what it wrote is its
+In what people wrote, the characters that control tokens are told by (``<``, ``|``, ``>``) are replaced by stand-ins,
+private characters that occur nowhere else. The template runs on that, so that a control token in what it wrote is its
 own, however it put the pieces together. Then the characters come back, and only the template's own control tokens are
 parsed.
 """
@@ -242,7 +242,8 @@ class _Chat:
                 raise InputError(f"a role is a plain word; this one holds a control token: {role!r}")
         letters = stand_ins(special, inputs, self._template)
         if letters:
-            looked_for = _looked_for(self._template)
+            # A piece that control tokens are put together from, such as "|>", is nothing that a template looks for.
+            looked_for = [words for words in _looked_for(self._template) if not any(words in one for one in special)]
             inputs = inputs.changed(lambda text: guarded(text, letters, pattern, looked_for))
         text, generated = _render(
             self._template, inputs, self._tokenizer.special_tokens_map, prompt, going_on, self._limits, marking=marking

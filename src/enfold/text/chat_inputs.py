@@ -113,16 +113,24 @@ def _plain(value: Any, change: Callable[[str], str]) -> Any:
 # ---- what people wrote -----------------------------------------------------------------------------------------------
 
 
+_IN_NAMES = frozenset("_-.: \t\r\n")
+"""Characters of keys, and blanks: they stay, so that a template finds its keys and trims as it means to."""
+
+
 def private_characters(used: set[str]) -> Iterator[str]:
     """Characters of Unicode's private planes that are not used."""
     return (letter for letter in map(chr, range(0xF0000, 0xFFFFE)) if letter not in used)
 
 
 def stand_ins(special: Sequence[str], inputs: ChatInputs, template: str) -> dict[str, str]:
-    """First characters of special tokens that people wrote somewhere, each to a character that is not used at all."""
+    """What control tokens are told by (their first characters, brackets, bars and the like), as far as people wrote it
+    somewhere: each such character to one that is not used at all.
+    """
     written = inputs.characters()
     free = private_characters(written | set(template))
-    return {first: next(free) for first in sorted({token[0] for token in special} & written)}
+    telling = {letter for token in special for letter in token if not (letter.isalnum() or letter in _IN_NAMES)}
+    telling |= {token[0] for token in special}
+    return {letter: next(free) for letter in sorted(telling & written)}
 
 
 def guarded(text: str, letters: Mapping[str, str], special: re.Pattern[str], looked_for: Iterable[str]) -> str:
@@ -133,7 +141,7 @@ def guarded(text: str, letters: Mapping[str, str], special: re.Pattern[str], loo
         letters: what `stand_ins` gave.
         special: matches every special token.
         looked_for: strings that the template itself looks for, such as ``</think>``. They stay as they are, so that the
-            template does with them what it is meant to; a whole control token never does.
+            template does with them what it is meant to; what lies in a whole control token never does.
     """
     if not any(letter in text for letter in letters):
         return text
@@ -142,5 +150,8 @@ def guarded(text: str, letters: Mapping[str, str], special: re.Pattern[str], loo
         if any(letter in words for letter in letters):
             for match in re.finditer(re.escape(words), text):
                 kept.update(range(*match.span()))
-    kept -= {match.start() for match in special.finditer(text)}
+    if not kept:
+        return text.translate({ord(letter): stand_in for letter, stand_in in letters.items()})
+    for match in special.finditer(text):
+        kept.difference_update(range(*match.span()))
     return "".join(letter if place in kept else letters.get(letter, letter) for place, letter in enumerate(text))
