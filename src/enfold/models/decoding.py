@@ -30,9 +30,6 @@ class Decoding:
         encoder_ids: what the encoder reads, a row each.
         room: how many tokens each row may get; more only costs time.
 
-    Attributes:
-        logits: (rows, vocabulary) float32, after the last token of each row.
-
     Raises:
         InputError: a prompt is empty, an id is outside the vocabulary, or the numbers of rows differ.
     """
@@ -59,8 +56,16 @@ class Decoding:
                 raise InputError(f"{len(encoder_ids)} texts for the encoder, {len(prompts)} prompts for the decoder")
             read = pack(encoder_ids, device=model.device)
             arguments = {"input_ids": read.input_ids, "layout": read.layout}
-        scores = self._run(packed.input_ids, packed.layout, arguments, packed.layout.last)
-        self.logits = scores
+        self._logits = self._run(packed.input_ids, packed.layout, arguments, packed.layout.last)
+        self._order: Tensor | None = None  # of rows in ``_logits``, where they were selected since
+
+    @property
+    def logits(self) -> Tensor:
+        """(rows, vocabulary) float32, after the last token of each row."""
+        if self._order is not None:
+            self._logits = self._logits[self._order.to(self._logits.device)]
+            self._order = None
+        return self._logits
 
     @property
     def rows(self) -> int:
@@ -74,22 +79,27 @@ class Decoding:
 
     def feed(self, tokens: Tensor) -> Tensor:
         """One more token for each row, (rows,); the scores after it, (rows, vocabulary)."""
-        self.logits = self._run(tokens.to(self._model.device), layout_of(torch.ones(self.rows, dtype=torch.long)), {})
-        return self.logits
+        layout = layout_of(torch.ones(self.rows, dtype=torch.long))
+        return self._after(self._run(tokens.to(self._model.device), layout, {}))
 
     def feed_several(self, tokens: Tensor) -> Tensor:
         """Several more tokens for each row, (rows, n); the scores after each, (rows, n, vocabulary)."""
         rows, count = tokens.shape
         layout = layout_of(torch.full((rows,), count))
         scores = self._run(tokens.flatten().to(self._model.device), layout, {}).view(rows, count, -1)
-        self.logits = scores[:, -1]
+        self._after(scores[:, -1])
         return scores
+
+    def _after(self, logits: Tensor) -> Tensor:
+        self._logits, self._order = logits, None
+        return logits
 
     def select(self, rows: Tensor) -> None:
         """Keep, reorder or repeat rows, by their numbers."""
         with torch.inference_mode():
             self._cache.select(rows)
-            self.logits = self.logits[rows.to(self.logits.device)]
+        # Scores are gathered when they are read; often the next token comes first.
+        self._order = rows if self._order is None else self._order[rows.to(self._order.device)]
 
     def forget(self, counts: Sequence[int]) -> None:
         """Take back the last tokens of each row; ``logits`` are those of the next ``feed``."""

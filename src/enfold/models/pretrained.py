@@ -257,11 +257,11 @@ class PreTrainedModel(nn.Module):
 
         return TextClassificationPipeline(self, self.tokenizer)(texts)
 
-    def generate(self, inputs: Any = None, **arguments: Any) -> Any:
+    def generate(self, inputs: Any = None, generation_config: Any = None, **arguments: Any) -> Any:
         """Write on from token ids, (batch, seq); see ``enfold.generation.generate_compatible``."""
         from enfold.generation import generate_compatible
 
-        return generate_compatible(self, inputs, **arguments)
+        return generate_compatible(self, inputs, generation_config, **arguments)
 
     @property
     def generation_config(self) -> Any:
@@ -297,7 +297,13 @@ class PreTrainedModel(nn.Module):
 
     @property
     def vocabulary(self) -> int:
-        """How many token ids there are."""
+        """How many token ids the model may write; those it reads, where it does not write."""
+        output = self.get_output_embeddings()
+        return self.encoder_vocabulary if output is None else output.out_features
+
+    @property
+    def encoder_vocabulary(self) -> int:
+        """How many token ids the model reads, which of a pair with two vocabularies are the encoder's."""
         return self.get_input_embeddings().num_embeddings
 
     @property
