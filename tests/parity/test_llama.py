@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+from checkers import assert_same_outputs, make_pair
 from family_parity import DecoderParity
+from mutations import fails, shift
 
-SMALL = {"vocab_size": 61, "hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 2, "pad_token_id": 3}
+import enfold
+from enfold.errors import InputError
+
+SMALL = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "intermediate_size": 44,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 32,
+    "pad_token_id": 3,
+}
+YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 16}
+SHORT, LONG = [1.0, 1.1, 1.3, 1.7], [1.0, 2.0, 4.0, 9.0]
 
 
 class TestLlama(DecoderParity):
@@ -14,21 +31,18 @@ class TestLlama(DecoderParity):
     heads = ("Model", "ForCausalLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
     no_dropout = ("attention_dropout", "classifier_dropout")
     configs = {
-        "shared key heads": SMALL | {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32},
+        "shared key heads": SMALL | {"num_key_value_heads": 2, "pretraining_tp": 2},
         "wide heads, tied": SMALL
         | {
-            "num_attention_heads": 4,
             "head_dim": 12,
             "attention_bias": True,
             "mlp_bias": True,
             "tie_word_embeddings": True,
             "rms_norm_eps": 1e-3,
             "rope_theta": 500.0,
-            "max_position_embeddings": 32,
         },
         "llama3": SMALL
         | {
-            "num_attention_heads": 4,
             "num_key_value_heads": 1,
             "hidden_act": "gelu",
             "max_position_embeddings": 64,
@@ -41,15 +55,149 @@ class TestLlama(DecoderParity):
                 "original_max_position_embeddings": 16,
             },
         },
-        "yarn": SMALL
-        | {
-            "num_attention_heads": 2,
-            "max_position_embeddings": 64,
-            "rope_parameters": {
-                "rope_type": "yarn",
-                "rope_theta": 100.0,
-                "factor": 4.0,
-                "original_max_position_embeddings": 16,
-            },
-        },
+        "yarn": SMALL | {"num_attention_heads": 2, "max_position_embeddings": 64, "rope_parameters": YARN},
     }
+
+
+# ---- rotary positions -----------------------------------------------------------------------------------------------
+
+KINDS = {
+    "linear, older": {"rope_theta": 300.0, "rope_scaling": {"type": "linear", "factor": 3.0}},
+    "both spellings": {"rope_theta": 300.0, "rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 3.0}},
+    "dynamic, short rows": {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+    "yarn in full": {
+        "rope_parameters": YARN
+        | {"beta_fast": 4.0, "beta_slow": 2.0, "mscale": 0.7, "mscale_all_dim": 1.2, "truncate": False}
+    },
+    "yarn with its own strength": {"rope_parameters": YARN | {"attention_factor": 1.3}},
+    "yarn without a first length": {"rope_scaling": {"type": "yarn", "factor": 2.0}, "rope_theta": 50.0},
+    "longrope, short rows": {
+        "rope_scaling": {
+            "type": "longrope",
+            "short_factor": SHORT,
+            "long_factor": LONG,
+            "factor": 4.0,
+            "original_max_position_embeddings": 16,
+        }
+    },
+    "longrope, a first length beside it": {
+        "rope_scaling": {"rope_type": "longrope", "short_factor": SHORT, "long_factor": LONG},
+        "original_max_position_embeddings": 8,
+    },
+    "longrope with its own strength": {
+        "rope_parameters": {
+            "rope_type": "longrope",
+            "rope_theta": 10_000.0,
+            "short_factor": SHORT,
+            "long_factor": LONG,
+            "original_max_position_embeddings": 8,
+            "attention_factor": 1.4,
+        }
+    },
+}
+
+
+class TestRotaryKinds(DecoderParity):
+    """Every way to longer rows, in the spellings that files have; all rows as long as each other."""
+
+    prefix = "Llama"
+    exact = 3e-5  # their angles too are in float32, and some of these make scores large
+    heads = ("ForCausalLM",)
+    masks = ("none",)
+    folders_mask = "none"
+    configs = {name: SMALL | own for name, own in KINDS.items()}
+    test_padding_comes_back_as_zeros_and_packed_is_padded = None
+    test_training_without_dropout_is_evaluation = None
+    test_token_by_token_with_a_cache_is_all_at_once = None
+    test_writes_what_transformers_writes = None
+
+
+GROWING = {
+    "dynamic": {"max_position_embeddings": 6, "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}},
+    "longrope": {
+        "rope_scaling": {
+            "rope_type": "longrope",
+            "short_factor": SHORT,
+            "long_factor": LONG,
+            "factor": 4.0,
+            "original_max_position_embeddings": 6,
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_angles_that_depend_on_the_length_are_those_of_each_row_alone(kind: str) -> None:
+    """In ``transformers`` the longest row of a batch decides for all; here no answer depends on its neighbours."""
+    settings = SMALL | GROWING[kind]
+    ids = torch.randint(4, 61, (3, 12), generator=torch.Generator().manual_seed(1))
+    lengths = (12, 5, 8)
+    mask = (torch.arange(12) < torch.tensor(lengths)[:, None]).long()
+    pair = make_pair(enfold.LlamaForCausalLM, *_theirs(), settings)
+    together = pair.ours(input_ids=ids, attention_mask=mask).logits
+    for row, length in enumerate(lengths):
+        fresh = make_pair(enfold.LlamaForCausalLM, *_theirs(), settings)  # theirs remembers the longest row
+        alone = ids[row : row + 1, :length]
+        assert_same_outputs(fresh, {"input_ids": alone, "use_cache": False}, exact=3e-5)
+        torch.testing.assert_close(
+            together[row, :length], fresh.theirs(input_ids=alone).logits[0], rtol=1e-4, atol=1e-4
+        )
+    # The stretched angles are really in use: those of a short row would give something else.
+    first = pair.ours(input_ids=ids[:1, :5]).logits
+    assert (together[0, :5] - first[0]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_a_row_that_outgrows_its_length_while_it_is_written(kind: str) -> None:
+    """Keys that were cached keep the angles they had, as in ``transformers``."""
+    prompt = torch.tensor([[7, 12, 31, 9]])
+    pair = make_pair(enfold.LlamaForCausalLM, *_theirs(), SMALL | GROWING[kind])
+    options = {"max_new_tokens": 7, "do_sample": False, "eos_token_id": None}
+    found = pair.ours.generate(prompt, attention_mask=torch.ones_like(prompt), **options)
+    assert found.tolist() == pair.theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **options).tolist()
+
+
+def _theirs() -> tuple[type]:
+    import transformers
+
+    return (transformers.LlamaForCausalLM,)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"rope_scaling": {"type": "linaer", "factor": 2.0}}, "no rope_type 'linaer'.*did you mean 'linear'"),
+        ({"rope_scaling": {"type": "linear"}}, "rope_type 'linear' needs 'factor' in rope_parameters"),
+        ({"rope_scaling": {"type": "longrope", "factor": 2.0}}, "rope_type 'longrope' needs 'short_factor'"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor=0.5 is not supported for model type 'llama'"),
+        ({"token_classification_bias": False}, "token_classification_bias=False is not supported"),
+    ],
+)
+def test_what_a_config_asks_for_in_vain_is_named(own: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        enfold.LlamaModel(enfold.LlamaConfig(**SMALL, **own))
+
+
+# ---- faults that must be found --------------------------------------------------------------------------------------
+
+
+def test_wrong_angles_are_found() -> None:
+    pair, inputs = TestLlama.pair("Model", "shared key heads"), TestLlama.inputs("Model", "shared key heads", "right")
+    assert_same_outputs(pair, inputs, exact=1e-5)
+    angles = pair.ours.part("rotary_0")
+    shift(angles, lambda places: places * 1.01)
+    fails(assert_same_outputs, pair, inputs, exact=1e-5, match="off by")
+
+
+def test_a_wrong_epsilon_is_found() -> None:
+    pair, inputs = TestLlama.pair("Model", "wide heads, tied"), TestLlama.inputs("Model", "wide heads, tied", "right")
+    assert_same_outputs(pair, inputs, exact=1e-5)
+    pair.ours.norm.eps = 1e-6
+    fails(assert_same_outputs, pair, inputs, exact=1e-5, match="off by")
+
+
+def test_key_heads_in_the_wrong_order_are_found() -> None:
+    pair, inputs = TestLlama.pair("Model", "shared key heads"), TestLlama.inputs("Model", "shared key heads", "right")
+    weight = pair.ours.layers[0].self_attn.v_proj.weight
+    weight.data = weight.data.view(2, 8, 32).flip(0).reshape(16, 32).contiguous()
+    fails(assert_same_outputs, pair, inputs, exact=1e-5, match="off by")

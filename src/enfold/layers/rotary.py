@@ -15,6 +15,8 @@ from enfold.layers.specs import RotarySpec
 
 __all__ = ["Rotary"]
 
+_GROWING = ("dynamic", "longrope")  # kinds whose angles depend on the length of the row
+
 
 class Rotary(nn.Module):
     """Cosines and sines of each token's angles (Su et al., 2021), computed in float32 and held by nothing."""
@@ -43,7 +45,9 @@ class Rotary(nn.Module):
             length: of the row, on which some kinds depend.
             device: where they go.
         """
-        depends = length if self._kind in ("dynamic", "longrope") and length > self._original else 0
+        depends = 0
+        if self._kind in _GROWING and length > self._original:
+            depends = length if self._kind == "dynamic" else self._original + 1  # longrope has two sets of angles
         if (depends, device) not in self._ready:
             with torch.device("cpu"):
                 try:
@@ -57,6 +61,9 @@ class Rotary(nn.Module):
 
     @property
     def _original(self) -> int:
+        """The longest row without other angles."""
+        if self._kind == "dynamic":
+            return self.spec.capacity
         return self._settings.get("original_max_position_embeddings") or self.spec.capacity
 
     def forward(self, positions: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -74,7 +81,7 @@ class Rotary(nn.Module):
 
     def _angles(self, layout: Layout, device: torch.device) -> tuple[Tensor, float | Tensor]:
         """The angles a place, (rotated width / 2,) or (tokens, rotated width / 2), and the factor likewise."""
-        if self._kind not in ("dynamic", "longrope"):
+        if self._kind not in _GROWING:
             return self.inverse(1, device)
         lengths = layout.kv_lengths.tolist()
         if max(lengths, default=0) <= self._original:
