@@ -38,6 +38,8 @@ def check(text: str, language: str | None = None) -> list[str]:
         ("en", "See www.example.org or mail a.b@example.org, version 2.0.1 costs $3.50.|Really?!|Yes."),
         ("en", "It was I.|You saw it, e.g. yesterday, i.e. on Monday, etc. and so on.|Done"),
         ("en", "First line\nof a sentence.|\n\nA title without a stop|\n\nText."),
+        ("en", "It holds for all x.|Then it holds for y.|Good."),
+        (None, "Er kam z. B. um 5 Uhr, i. d. R. aber nicht.|Gut."),
         ("en", "He said no.|Then he went on.|So what?|I do.|And so it is."),
         (None, "He said no.|Then he went on.|So what?|I do.|And so it is."),
         ("en", "Wait... what?|No. 5 is alive.|Well."),

@@ -36,6 +36,8 @@ _TWICE = "\u1361{2,}"
 _END = re.compile(f"(?:[{_WIDE}{_NARROW}]+|{_TWICE})[{re.escape(_CLOSING)}]*|\\n[ \\t]*\\n\\s*")
 _END_IN_GREEK = re.compile(_END.pattern.replace("[", f"[{_GREEK_QUESTION}", 1))
 _BLANK_GUILLEMET = re.compile("[ \u00a0\u202f]»")
+_LETTER_AND_STOP = re.compile(r"\s[^\W\d_]\.")
+"""What goes on in ``z. B.`` and ``i. d. R.`` behind the first letter."""
 _WORD_BEFORE = re.compile(r"[\w.\-’']+\Z")
 
 # Words that keep their full stop within a sentence. Lower case.
@@ -164,7 +166,7 @@ def _full_stop_ends(text: str, place: int, after: str, language: str | None) -> 
         return not (starts_line or (language in _ORDINALS and len(word) <= 2 and bool(after)))
     if not after:
         return True
-    if _is_initial(word):
+    if _is_initial(word) or (len(word) == 1 and _LETTER_AND_STOP.match(text, place + 1)):
         return False
     known = _ABBREVIATIONS.get(language or "")
     lowered = word.lower()
@@ -176,13 +178,13 @@ def _full_stop_ends(text: str, place: int, after: str, language: str | None) -> 
 
 
 def _is_initial(word: str) -> bool:
-    """``J`` and ``J.R`` in ``J. R. Smith``, ``z`` in ``z. B.``: single letters of a script with capitals.
+    """``J`` and ``J.R`` in ``J. R. Smith``: single capital letters.
 
     ``I`` is a word, and letters that may end a sentence are left to it.
     """
     if word == "I" or word.lower() in _MAY_END:
         return False
-    return all(len(part) == 1 and (part.isupper() or part.islower()) for part in word.split("."))
+    return all(len(part) == 1 and part.isupper() for part in word.split("."))
 
 
 def _is_small(letter: str) -> bool:
