@@ -92,7 +92,9 @@ def test_languages_have_their_usual_steps():
     assert normalise("१२३", "hi-IN").text == "123"
     assert normalise("ＡＢＣ", "en").text == "ＡＢＣ"
     assert normalise("ＡＢＣ", "zh", width=False).text == "ＡＢＣ"
-    assert Normaliser.for_language("ur").arabic == "fa"
+    assert Normaliser.for_language("ur").arabic == Normaliser.for_language("pes_Arab").arabic == "fa"
+    with pytest.raises(InputError, match="no language 'xx'"):
+        normalise("a", "xx")
 
 
 # ---- the way back ----------------------------------------------------------------------------------------------------

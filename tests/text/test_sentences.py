@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from text_samples import TEXTS
 
+from enfold.errors import InputError
 from enfold.text.sentences import split_sentences
 
 UDHR = Path(os.environ.get("ENFOLD_DATA", "")) / "udhr"
@@ -98,6 +99,13 @@ def test_nothing_is_lost_of_odd_texts(text):
 )
 def test_nothing_is_lost_of_any_text(text, language):
     check(text, language)
+
+
+def test_a_language_goes_by_any_of_its_codes():
+    text = "Am 3. Oktober. Gut."
+    assert check(text, "deu_Latn") == check(text, "German") == check(text, "de") == ["Am 3. Oktober.", "Gut."]
+    with pytest.raises(InputError, match="no language 'germn'; did you mean 'German'"):
+        split_sentences(text, "germn")
 
 
 def test_a_text_without_anything():

@@ -25,6 +25,7 @@ __all__ = [
     "identify_language",
     "identify_languages",
     "language",
+    "plain_code",
 ]
 
 _SCHEMES = ("m2m100", "nllb", "mbart")
@@ -135,6 +136,16 @@ def language(code: str) -> Language:
     )
 
 
+def plain_code(code: str) -> str:
+    """The shortest code of a language, ISO 639-1 or else 639-3, from any code or name that `language` knows.
+
+    Raises:
+        InputError: no such language.
+    """
+    row = language(code)
+    return row.iso1 or row.iso3
+
+
 def code_for(name: str, scheme: str) -> str:
     """What a kind of model calls a language.
 
@@ -219,9 +230,9 @@ def _labels_of(code: str) -> tuple[str, ...]:
     known = _by_plain_code()
     if code in known:
         return known[code]
-    row = language(code)
-    plain = row.iso1 or row.iso3
+    plain = plain_code(code)
     if plain not in known:
+        row = language(code)
         raise InputError(
             f"{row.name} ({code}) cannot be identified; those that can: {', '.join(identified_languages())}"
         )

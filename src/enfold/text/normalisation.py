@@ -15,6 +15,7 @@ from typing import Literal, Self
 
 from enfold.errors import InputError
 from enfold.text.alignment import Aligned
+from enfold.text.languages import plain_code
 
 __all__ = ["Normalised", "Normaliser", "normalise"]
 
@@ -132,13 +133,16 @@ class Normaliser:
 
     @classmethod
     def for_language(cls, language: str, **changes: object) -> Self:
-        """The steps that are usual for a language, by its code (``"fa"``); NFC and blanks where there is nothing more.
+        """The steps that are usual for a language; NFC and blanks where there is nothing more.
 
         Args:
-            language: an ISO 639 code.
+            language: any of its codes, or its English name: ``fa``, ``pes_Arab``, ``Persian``.
             changes: fields that are to be otherwise.
+
+        Raises:
+            InputError: no such language.
         """
-        return replace(cls(**_OF_LANGUAGES.get(language.split("-")[0].lower(), {})), **changes)  # type: ignore[arg-type]
+        return replace(cls(**_OF_LANGUAGES.get(plain_code(language), {})), **changes)  # type: ignore[arg-type]
 
     def __call__(self, text: str) -> Normalised:
         """Normalise a text."""
@@ -165,7 +169,7 @@ def normalise(text: str, language: str | None = None, **steps: object) -> Normal
 
     Args:
         text: the text.
-        language: an ISO 639 code.
+        language: any code or name of a language.
         steps: fields of `Normaliser`.
 
     Raises:

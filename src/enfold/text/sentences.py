@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from enfold.text.languages import plain_code
+
 __all__ = ["Sentence", "split_sentences"]
 
 
@@ -105,9 +107,13 @@ def split_sentences(text: str, language: str | None = None) -> list[Sentence]:
 
     Args:
         text: in any script, or in several.
-        language: an ISO 639-1 code, for its abbreviations and ordinal numbers; without one, those that are no
-            words of another language count.
+        language: any code or name of a language, for its abbreviations and ordinal numbers; without one, those that are
+            no words of another language count.
+
+    Raises:
+        InputError: no such language.
     """
+    language = None if language is None else plain_code(language)
     found = []
     start = 0
     for end in [*_ends(text, language), len(text)]:
