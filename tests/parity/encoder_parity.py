@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from checkers import SEQ, TOLERANCE, Pair, assert_close, assert_same_outputs, make_pair
+from checkers import SEQ, TOLERANCE, assert_close, assert_same_outputs, make_pair
 from family_parity import FamilyParity
 from file_checkers import assert_reads_older
 
@@ -21,7 +21,6 @@ class EncoderParity(FamilyParity):
         renamed: present parts of tensor names to those of older files.
     """
 
-    masks = ("none", "right", "left", "holes")
     dropouts: ClassVar[tuple[str, ...]] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     renamed: ClassVar[dict[str, str]] = {
         "LayerNorm.weight": "LayerNorm.gamma",
@@ -78,8 +77,3 @@ class EncoderParity(FamilyParity):
         states = [model.eval()(**inputs, output_hidden_states=True).hidden_states for model in (ours, theirs)]
         real = inputs["attention_mask"].bool()
         assert_close("last state", states[0][-1][real], states[1][-1][real], TOLERANCE)
-
-
-def wrong_positions(pair: Pair, table: str, by: Any) -> None:
-    """Put a fault into our model: its table of positions is read at other places."""
-    pair.ours.get_submodule(table).register_forward_pre_hook(lambda _, given: (by(given[0]),))
