@@ -70,7 +70,7 @@ class TestTextGeneration:
     def test_pieces_are_the_whole(self, continuing: tuple[Any, Any, Any]) -> None:
         ours, _, tokenizer = continuing
         pipe = TextGenerationPipeline(ours, tokenizer, max_new_tokens=12)
-        assert "".join(pipe.stream("In Berlin")) == pipe("In Berlin")[0].text
+        assert "".join(pipe.pieces("In Berlin")) == pipe("In Berlin")[0].text
 
     def test_a_seed_decides_whatever_stands_beside(self, continuing: tuple[Any, Any, Any]) -> None:
         ours, _, tokenizer = continuing
@@ -141,12 +141,14 @@ class TestChat:
         assert prompt.ids.count(pipe.tokenizer.eos_token_id) == 1
 
     def test_pieces_and_then_the_reply(self, pipe: ChatPipeline) -> None:
-        *pieces, reply = pipe.stream([{"role": "user", "content": "Ada"}])
+        *pieces, reply = pipe.pieces([{"role": "user", "content": "Ada"}])
         assert isinstance(reply, ChatReply)
         assert "".join(pieces) == reply.text
 
     def test_a_message_that_alone_is_too_long(self, pipe: ChatPipeline) -> None:
-        with pytest.raises(InputError, match=r"the last message has \d+ tokens .* the model has room for \d+ of its 48"):
+        with pytest.raises(
+            InputError, match=r"the last message has \d+ tokens .* the model has room for \d+ of its 48"
+        ):
             pipe([{"role": "user", "content": "lunch at six " * 40}])
 
     def test_a_tokenizer_without_a_template(self, continuing: tuple[Any, Any, Any]) -> None:
@@ -175,17 +177,27 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Any:
         special = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
         if kind in ("pair", "codes"):
             config: Any = transformers.MarianConfig(
-                vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.pad_token_id, forced_eos_token_id=None
+                vocab_size=size,
+                **SMALL,
+                **special,
+                decoder_start_token_id=tokenizer.pad_token_id,
+                forced_eos_token_id=None,
             )
             theirs: Any = transformers.MarianMTModel(config)
         elif kind == "M2M100Tokenizer":
-            config = transformers.M2M100Config(vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id)
+            config = transformers.M2M100Config(
+                vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id
+            )
             theirs = transformers.M2M100ForConditionalGeneration(config)
         elif kind.startswith("MBart"):
-            config = transformers.MBartConfig(vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id)
+            config = transformers.MBartConfig(
+                vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id
+            )
             theirs = transformers.MBartForConditionalGeneration(config)
         else:
-            config = transformers.BartConfig(vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id)
+            config = transformers.BartConfig(
+                vocab_size=size, **SMALL, **special, decoder_start_token_id=tokenizer.eos_token_id
+            )
             theirs = transformers.BartForConditionalGeneration(config)
         clear(theirs)
         theirs.save_pretrained(folder)

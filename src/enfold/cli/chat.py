@@ -69,7 +69,7 @@ def _answer(talk: Any, line: str, seed: int | None) -> None:
     """Say a line and print the reply as it comes."""
     from enfold.values import ChatReply
 
-    for part in talk.stream(line, seed=seed):
+    for part in talk.pieces(line, seed=seed):
         if not isinstance(part, ChatReply):
             print(part, end="", flush=True)
             continue

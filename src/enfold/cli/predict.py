@@ -58,6 +58,12 @@ def predict(
     no_answer: Annotated[
         bool, typer.Option("--no-answer", help="Let question-answering find that there is no answer.")
     ] = False,
+    source: Annotated[
+        str | None, typer.Option("--from", help="The language of the texts, for translation: a code or a name.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--to", help="The language they are translated to.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that are written at most.")] = None,
+    beams: Annotated[int | None, typer.Option(min=1, help="Sequences that beam search keeps; 1 is none.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write: .csv, .jsonl, .parquet.")
     ] = None,
@@ -80,10 +86,16 @@ def predict(
         multi_label=multi_label,
         no_answer=no_answer,
         truncate=truncate,
+        source=source,
+        target=target,
+        max_new_tokens=max_new_tokens,
+        beams=beams,
     )
+    if name == "chat":
+        raise InputError("a conversation needs turns: enfold chat MODEL holds one")
     settings = options.settings(name)
-    source = _texts(texts, column, project)
-    rows = answers(_pipeline(name, model, project, settings), name, source, options)
+    read = _texts(texts, column, project)
+    rows = answers(_pipeline(name, model, project, settings), name, read, options)
     if output is not None:
         _write((row_of(*row) for row in rows), output)
         _remember(output, project)

@@ -24,6 +24,7 @@ from enfold.values import (
     SearchPrediction,
     SimilarityPrediction,
     StatePrediction,
+    WrittenPrediction,
     ZeroShotPrediction,
 )
 
@@ -44,6 +45,10 @@ class TaskOptions:
     multi_label: bool = False
     no_answer: bool = False
     truncate: bool = False
+    source: str | None = None
+    target: str | None = None
+    max_new_tokens: int | None = None
+    beams: int | None = None
 
     def settings(self, task: str) -> dict[str, Any]:
         """What the pipeline of the task is made with.
@@ -66,6 +71,11 @@ class TaskOptions:
             settings["aggregation_strategy"] = self.aggregation
         if self.no_answer:
             settings["no_answer"] = True
+        for name in ("source", "target", "max_new_tokens"):
+            if getattr(self, name) is not None:
+                settings[name] = getattr(self, name)
+        if self.beams is not None:
+            settings["num_beams"] = self.beams
         if self.slots:
             settings["slots"] = dict(_slot(slot) for slot in self.slots)
         if task == "semantic-search":
@@ -83,7 +93,12 @@ _FLAGS = {
     "multi_label": "--multi-label",
     "no_answer": "--no-answer",
     "truncate": "--truncate",
+    "source": "--from",
+    "target": "--to",
+    "max_new_tokens": "--max-new-tokens",
+    "beams": "--beams",
 }
+_WRITING = ("max_new_tokens", "beams")
 _OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "text-classification": (("truncate",), ()),
     "zero-shot-classification": (("candidates", "multi_label"), ("candidates",)),
@@ -95,6 +110,10 @@ _OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "semantic-search": (("candidates", "top_k"), ("candidates",)),
     "response-selection": (("candidates",), ("candidates",)),
     "dialogue-state-tracking": (("slots",), ("slots",)),
+    "text-generation": (("truncate", *_WRITING), ()),
+    "translation": (("source", "target", *_WRITING), ("source", "target")),
+    "summarization": (("truncate", *_WRITING), ()),
+    "text2text-generation": (("truncate", *_WRITING), ()),
 }
 """Task to the options it takes, and to those it needs."""
 
@@ -150,11 +169,14 @@ def row_of(text: str, prediction: Prediction) -> dict[str, Any]:
     row: dict[str, Any] = {"text": text}
     if isinstance(prediction, SimilarityPrediction):
         row["text"], _, row["sentence"] = text.rpartition("\t")
+    own = "written" if isinstance(prediction, WrittenPrediction) else "filled"
     for key, value in prediction.items():
+        if key == "texts" and len(value) == 1:
+            continue
         if key == "scores" and isinstance(value, dict):
             row.update({f"score_{label}": score for label, score in value.items()})
         elif key not in _LEFT_OUT:
-            row["filled" if key == "text" else key] = _plain(value)
+            row[own if key == "text" else key] = _plain(value)
     if isinstance(prediction, StatePrediction):
         row["state"] = [{"slot": name, **_plain(value)} for name, value in prediction.state.items()]
     return {**row, **{name: prediction[name] for name in _ABOUT}}
@@ -208,6 +230,8 @@ def line_of(text: str, prediction: Prediction) -> str:
             return "\n".join([shown, *hits])
         case ReplyPrediction():
             return f"{one_line(prediction.reply, _WIDTH)}  {prediction.score:.4f}  {shown}"
+        case WrittenPrediction():
+            return prediction.text
         case StatePrediction():
             known = "  ".join(
                 f"{name}={one_line(value, 30)}" for name, value in prediction.state.values_by_name.items()

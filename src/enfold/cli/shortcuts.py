@@ -1,4 +1,4 @@
-"""``enfold ner`` and ``enfold ask``: ``enfold predict`` for two tasks, under the names people look for."""
+"""``enfold ner``, ``ask`` and ``translate``: ``enfold predict`` for three tasks, under the names people look for."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(ner)
     app.command()(ask)
+    app.command()(translate)
 
 
 def ner(
@@ -72,6 +73,30 @@ def ask(
         question=question,
         top_k=top_k,
         no_answer=no_answer,
+        output=output,
+        project=project,
+    )
+
+
+def translate(
+    texts: _Texts,
+    model: Annotated[str, typer.Option(help="A translation model.")],
+    source: Annotated[str, typer.Option("--from", help="The language of the texts: a code or an English name.")],
+    target: Annotated[str, typer.Option("--to", help="The language they are translated to.")],
+    column: _Column = None,
+    beams: Annotated[int | None, typer.Option(min=1, help="Sequences that beam search keeps; 1 is none.")] = None,
+    output: _Output = None,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Translate texts from one language to another, sentence by sentence."""
+    predict(
+        texts,
+        task="translation",
+        model=model,
+        column=column,
+        source=source,
+        target=target,
+        beams=beams,
         output=output,
         project=project,
     )

@@ -1,5 +1,6 @@
 """From texts to typed predictions, one file a task. Importing this does not import torch."""
 
+from enfold.pipelines.chat import ChatPipeline, Conversation
 from enfold.pipelines.dialogue_state_tracking import DialogueStatePipeline
 from enfold.pipelines.embedding import EmbeddingPipeline
 from enfold.pipelines.feature_extraction import FeatureExtractionPipeline
@@ -23,18 +24,24 @@ from enfold.pipelines.search_index import SearchIndex
 from enfold.pipelines.semantic_search import SemanticSearchPipeline
 from enfold.pipelines.sentence_similarity import SentenceSimilarityPipeline
 from enfold.pipelines.steps import Pipeline
+from enfold.pipelines.summarization import SummarizationPipeline
 from enfold.pipelines.tasks import task_names
+from enfold.pipelines.text2text import Text2TextPipeline
 from enfold.pipelines.text_classification import (
     MultiLabelClassificationPipeline,
     TextClassificationPipeline,
     TextRegressionPipeline,
 )
+from enfold.pipelines.text_generation import TextGenerationPipeline
 from enfold.pipelines.threads import batch_threads, set_batch_threads
 from enfold.pipelines.token_classification import TokenClassificationPipeline
+from enfold.pipelines.translation import TranslationPipeline
 from enfold.pipelines.zero_shot_classification import EmbeddingZeroShotPipeline, ZeroShotClassificationPipeline
 
 __all__ = [
+    "ChatPipeline",
     "ChoiceRuntime",
+    "Conversation",
     "DialogueStatePipeline",
     "EmbeddingPipeline",
     "EmbeddingResponsePipeline",
@@ -54,11 +61,15 @@ __all__ = [
     "SentenceSimilarityPipeline",
     "SequenceRuntime",
     "SpanRuntime",
+    "SummarizationPipeline",
+    "Text2TextPipeline",
     "TextClassificationPipeline",
+    "TextGenerationPipeline",
     "TextRegressionPipeline",
     "TokenClassificationPipeline",
     "TokenRuntime",
     "TorchRuntime",
+    "TranslationPipeline",
     "VocabularyRuntime",
     "ZeroShotClassificationPipeline",
     "batch_threads",

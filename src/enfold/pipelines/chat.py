@@ -21,7 +21,7 @@ Message = Mapping[str, Any]
 
 
 class ChatPipeline(WritingPipeline):
-    """Answer conversations with one model whose tokenizer has a chat template. For the arguments see `WritingPipeline`."""
+    """Answer conversations, with a tokenizer that has a chat template. For the arguments see `WritingPipeline`."""
 
     task = "chat"
     heads = "a model that continues a text (AutoModelForCausalLM)"
@@ -46,7 +46,7 @@ class ChatPipeline(WritingPipeline):
         """Answer one conversation or several; always a list.
 
         Args:
-            conversations: messages with ``role`` (``system``, ``user``, ``assistant``) and ``content``; or several such.
+            conversations: messages with ``role`` (``system``, ``user``, ``assistant``) and ``content``; or several.
             seed: of ``do_sample``.
             constraint: what the reply must match, see ``enfold.generation.Constraint``.
             options: of generation (``max_new_tokens``, ``temperature``, …), for this call.
@@ -64,12 +64,12 @@ class ChatPipeline(WritingPipeline):
             for (prompt, forgotten), sequences in zip(fitted, written, strict=True)
         ]
 
-    def stream(
+    def pieces(
         self, messages: Sequence[Message], *, seed: int | None = None, constraint: Any = None, **options: Any
     ) -> Iterator[str | ChatReply]:
         """Answer one conversation: pieces of the reply as they come, in whole characters, and at the end the reply."""
         prompt, forgotten = self.fitted(messages, options)
-        for piece in self.pieces(prompt, options, seed=seed, constraint=constraint):
+        for piece in self.written_from(prompt, options, seed=seed, constraint=constraint):
             if piece.text:
                 yield piece.text
             if piece.generated is not None:
@@ -115,15 +115,15 @@ class Conversation:
     def say(self, text: str, *, seed: int | None = None) -> ChatReply:
         """Say something; the reply."""
         reply = None
-        for part in self.stream(text, seed=seed):
+        for part in self.pieces(text, seed=seed):
             reply = part
         assert isinstance(reply, ChatReply)
         return reply
 
-    def stream(self, text: str, *, seed: int | None = None) -> Iterator[str | ChatReply]:
+    def pieces(self, text: str, *, seed: int | None = None) -> Iterator[str | ChatReply]:
         """Say something; pieces of the reply as they come, and at the end the reply. An error leaves no trace."""
         asked = [*self.messages, {"role": "user", "content": checked_text(text, "the message")}]
-        for part in self.pipeline.stream(asked, seed=seed, **self._options):
+        for part in self.pipeline.pieces(asked, seed=seed, **self._options):
             if isinstance(part, ChatReply):
                 self.messages = [*asked, {"role": "assistant", "content": part.text}]
             yield part

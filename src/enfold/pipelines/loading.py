@@ -11,6 +11,7 @@ from enfold.errors import InputError, near
 from enfold.pipelines.embedding import EmbeddingPipeline
 from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.tasks import STACK, Task, task_named
+from enfold.pipelines.writing import WritingPipeline
 
 __all__ = ["pipeline"]
 
@@ -104,6 +105,7 @@ def _check_settings(kind: type, settings: dict[str, Any]) -> None:
             known = {one.name: one.default is one.empty for one in keywords} | known
             if not any(one.kind is one.VAR_KEYWORD for one in parameters):
                 break
+    known |= dict.fromkeys(kind.option_names() if issubclass(kind, WritingPipeline) else (), False)
     for name in settings:
         if name not in known:
             options = sorted(known)

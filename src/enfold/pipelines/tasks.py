@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from enfold.errors import InputError, near
+from enfold.pipelines.chat import ChatPipeline
 from enfold.pipelines.dialogue_state_tracking import DialogueStatePipeline
 from enfold.pipelines.feature_extraction import FeatureExtractionPipeline
 from enfold.pipelines.fill_mask import FillMaskPipeline
@@ -16,12 +17,16 @@ from enfold.pipelines.runtime import heads_of
 from enfold.pipelines.runtime_protocols import Runtime
 from enfold.pipelines.semantic_search import SemanticSearchPipeline
 from enfold.pipelines.sentence_similarity import SentenceSimilarityPipeline
+from enfold.pipelines.summarization import SummarizationPipeline
+from enfold.pipelines.text2text import Text2TextPipeline
 from enfold.pipelines.text_classification import (
     MultiLabelClassificationPipeline,
     TextClassificationPipeline,
     TextRegressionPipeline,
 )
+from enfold.pipelines.text_generation import TextGenerationPipeline
 from enfold.pipelines.token_classification import TokenClassificationPipeline
+from enfold.pipelines.translation import TranslationPipeline
 from enfold.pipelines.zero_shot_classification import EmbeddingZeroShotPipeline, ZeroShotClassificationPipeline
 
 __all__ = ["ALIASES", "TASKS", "Task", "task_named", "task_names"]
@@ -124,6 +129,11 @@ TASKS = {
             "dialogue-state-tracking",
             {"ForQuestionAnswering": DialogueStatePipeline, "ForTokenClassification": DialogueStatePipeline},
         ),
+        Task("text-generation", {"ForCausalLM": TextGenerationPipeline}),
+        Task("chat", {"ForCausalLM": ChatPipeline}),
+        Task("translation", {"ForSeq2SeqLM": TranslationPipeline}),
+        Task("summarization", {"ForSeq2SeqLM": SummarizationPipeline}),
+        Task("text2text-generation", {"ForSeq2SeqLM": Text2TextPipeline}),
     )
 }
 ALIASES = {

@@ -51,10 +51,10 @@ class TextGenerationPipeline(WritingPipeline):
             for prompt, sequences in zip(prompts, written, strict=True)
         ]
 
-    def stream(self, text: str, *, seed: int | None = None, constraint: Any = None, **options: Any) -> Iterator[str]:
+    def pieces(self, text: str, *, seed: int | None = None, constraint: Any = None, **options: Any) -> Iterator[str]:
         """Continue one text; what is written comes as it is written, in whole characters."""
         prompt = self.encode(list(checked_texts([text])), truncation=False)[0]
-        for piece in self.pieces(prompt, options, seed=seed, constraint=constraint):
+        for piece in self.written_from(prompt, options, seed=seed, constraint=constraint):
             if piece.sequence == 0 and piece.text:
                 yield piece.text
 

@@ -5,12 +5,12 @@ Prompts are never padded, and each draws its own random numbers, so an answer do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from enfold.errors import InputError
-from enfold.pipelines.batching import length_sorted_batches
+from enfold.pipelines.batching import chunks_of_texts, length_sorted_batches
 from enfold.values import Encoding
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Prompt", "WritingPipeline"]
 
 NEW_TOKENS = 256
+_CHUNK_TEXTS = 64
+_CHUNK_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class WritingPipeline:
         model: a model with a head that scores the vocabulary.
         tokenizer: the tokenizer the model was trained with.
         max_tokens: tokens that are read at a time, over all prompts of a batch.
-        options: of generation, as ``GenerationConfig`` has them (``max_new_tokens``, ``num_beams``, ``temperature``, …);
-            they hold for every call that does not say otherwise.
+        options: of generation, as ``GenerationConfig`` has them (``max_new_tokens``, ``num_beams``, ``temperature``,
+            …); they hold for every call that does not say otherwise.
 
     Raises:
         InputError: the model reads but does not write, or an option is not known.
@@ -69,6 +71,13 @@ class WritingPipeline:
         self.max_tokens = max_tokens
         self._options = options
         self.config()  # an option that is not known is found here
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The options of generation that may be given with the pipeline."""
+        from enfold.generation.config import field_names
+
+        return tuple(field_names())
 
     @property
     def revision(self) -> str:
@@ -119,7 +128,7 @@ class WritingPipeline:
 
         config = self.config(**options)
         self._check_lengths(prompts)
-        seeds = [seed] * len(prompts) if seed is None or isinstance(seed, int) else list(seed)
+        seeds: list[Any] = [seed] * len(prompts) if seed is None or isinstance(seed, int) else list(seed)
         if len(seeds) != len(prompts):
             raise InputError(f"{len(seeds)} seeds for {len(prompts)} texts: give one, or one for each")
         results: list[Any] = [None] * len(prompts)
@@ -145,7 +154,12 @@ class WritingPipeline:
                 results[place] = sequences
         return results
 
-    def pieces(
+    def stream(self, texts: Iterable[str], **options: Any) -> Iterator[Any]:
+        """Answer texts as they come, in order and in bounded memory; up to 64 are read ahead."""
+        for chunk in chunks_of_texts(texts, max_texts=_CHUNK_TEXTS, max_characters=_CHUNK_CHARACTERS):
+            yield from self(chunk, **options)  # type: ignore[operator]
+
+    def written_from(
         self, prompt: Prompt, options: dict[str, Any], *, seed: int | None = None, **more: Any
     ) -> Iterator[Piece]:
         """Write from one prompt, piece by piece as whole characters come."""
