@@ -43,6 +43,11 @@ class Aligned:
             ends += part.ends
         return cls("".join(part.text for part in parts), starts, ends)
 
+    @property
+    def is_original(self) -> bool:
+        """Whether nothing has been done to the text."""
+        return isinstance(self.starts, range) and self.starts == range(len(self.text))
+
     def __len__(self) -> int:
         return len(self.text)
 

@@ -138,8 +138,8 @@ class Engine:
         if self.steps is None:
             return dict(sorted(found.items()))
         steps = self.steps
-        public = {steps.ids.get(number, number): token for number, token in found.items()}
-        return {number: token for number, token in sorted(public.items()) if token.content not in steps.inner}
+        outer = {number: token for number, token in found.items() if token.content not in steps.inner}
+        return dict(sorted((steps.ids.get(number, number), token) for number, token in outer.items()))
 
     @property
     def holds_blanks(self) -> bool:

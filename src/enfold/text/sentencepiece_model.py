@@ -16,7 +16,7 @@ from typing import Any
 
 from enfold.errors import CheckpointError
 
-__all__ = ["Piece", "PieceModel", "PieceType", "merges_of", "read_pieces"]
+__all__ = ["Piece", "PieceModel", "PieceType", "merges_of", "parse_pieces", "read_pieces"]
 
 
 class PieceType(IntEnum):
@@ -71,6 +71,8 @@ class PieceModel:
         return [piece for piece in self.pieces if piece.type in types]
 
 
+_TYPES = {int(kind): kind for kind in PieceType}
+_SCORE = struct.Struct("<f")
 _ALGORITHMS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 
@@ -103,7 +105,7 @@ def parse_pieces(data: bytes) -> PieceModel:
             raise _Damaged(f"field {field} is not a message")
         found.add(field)
         if field == 1:
-            pieces.append(_piece(dict(_fields(value, 0)), len(pieces)))
+            pieces.append(_usual_piece(value) or _piece(dict(_fields(value, 0)), len(pieces)))
         elif field == 2:
             trainer.update(_fields(value, 0))
         elif field == 3:
@@ -151,6 +153,21 @@ def merges_of(ids: Mapping[str, int], rank: Mapping[str, float] | None = None) -
     return [(left, right) for *_, left, right in merges]
 
 
+def _usual_piece(data: bytes) -> Piece | None:
+    """A piece of fewer than 128 bytes whose fields come in their order, as nearly all do; ``None`` for another."""
+    if len(data) < 7 or data[0] != 0x0A or data[1] > 127:
+        return None
+    end = 2 + data[1]
+    left = len(data) - end
+    if (left != 5 and left != 7) or data[end] != 0x15 or (left == 7 and data[end + 5] != 0x18):
+        return None
+    kind = PieceType.NORMAL if left == 5 else _TYPES.get(data[end + 6])
+    try:
+        return Piece(data[2:end].decode(), _SCORE.unpack_from(data, end + 1)[0], kind) if kind else None
+    except UnicodeDecodeError:
+        return None
+
+
 def _piece(fields: dict[int, Any], number: int) -> Piece:
     name = f"piece {number}"
     text = fields.get(1, b"")
@@ -161,7 +178,7 @@ def _piece(fields: dict[int, Any], number: int) -> Piece:
         kind = PieceType(fields.get(3, 1))
     except ValueError:
         raise _Damaged(f"{name} is of the unknown type {fields[3]!r}") from None
-    return Piece(_text(text, name), struct.unpack("<f", score)[0], kind)
+    return Piece(_text(text, name), _SCORE.unpack(score)[0], kind)
 
 
 def _text(value: Any, name: str) -> str:

@@ -7,7 +7,9 @@ a double-array trie (Yata, darts-clone) of UTF-8 keys, followed by the zero-term
 
 from __future__ import annotations
 
+import re
 import struct
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,27 +43,28 @@ class Charsmap:
         self._units = struct.unpack_from(f"<{size // 4}I", data, 4)
         self._texts = data[4 + size :]
 
-    def _walk(self, key: bytes, node: int) -> tuple[str | None, int | None]:
-        """From a node along a key: the text of that key if it is one, and the node if longer keys begin with it."""
-        units = self._units
-        for byte in key:
-            node ^= byte
-            if node >= len(units):
-                return None, None
-            unit = units[node]
-            if unit & 0x800000FF != byte:
-                return None, None
-            node ^= (unit >> 10) << ((unit & 0x200) >> 6)
-            leaf = bool(unit & 0x100)
-        if not leaf or node >= len(units):
-            return None, node
-        start = units[node] & 0x7FFFFFFF
-        return self._texts[start : self._texts.index(b"\0", start)].decode("utf-8", "replace"), node
-
-    @cached_property
-    def _root(self) -> int:
-        unit = self._units[0]
-        return (unit >> 10) << ((unit & 0x200) >> 6)
+    def apply(self, text: str) -> tuple[Aligned, bool]:
+        """A text after all of its keys, and whether any characters were taken away."""
+        if not self._units or self._touched.isdisjoint(text):
+            return Aligned.of(text), False
+        parts: list[Aligned] = []
+        taken = False
+        position = 0
+        for place, letter in enumerate(text):
+            if place < position or letter not in self._touched:
+                continue
+            # A character that only goes on with a key is looked at from the one before it.
+            start = place - 1 if place > position and letter in self._second else place
+            if start > position:
+                parts.append(Aligned.of(text[position:start], position))
+            for begin in (start, place):
+                if begin >= start:
+                    new, end = self.match(text, begin)
+                    parts.append(Aligned(new, [begin] * len(new), [end] * len(new)))
+                    taken = taken or not new
+                    start = position = end
+        parts.append(Aligned.of(text[position:], position))
+        return Aligned.joined(parts), taken
 
     def match(self, text: str, position: int) -> tuple[str, int]:
         """What the longest key at a position becomes, and where it ends; a character that begins none stays."""
@@ -79,6 +82,68 @@ class Charsmap:
             if longer is not None:
                 new, end = longer, after
         return (letter if new is None else new), end
+
+    def _walk(self, key: bytes, node: int) -> tuple[str | None, int | None]:
+        """From a node along a key: the text of that key if it is one, and the node if longer keys begin with it."""
+        units = self._units
+        leaf = False
+        for byte in key:
+            node ^= byte
+            if node >= len(units):
+                return None, None
+            unit = units[node]
+            if unit & 0x800000FF != byte:
+                return None, None
+            node ^= _offset(unit)
+            leaf = bool(unit & 0x100)
+        if not leaf or node >= len(units):
+            return None, node
+        start = units[node] & 0x7FFFFFFF
+        return self._texts[start : self._texts.index(b"\0", start)].decode("utf-8", "replace"), node
+
+    @cached_property
+    def _root(self) -> int:
+        return _offset(self._units[0])
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        """Every key."""
+        children: dict[int, list[int]] = defaultdict(list)
+        for place, unit in enumerate(self._units):
+            if not unit & 0x80000000:
+                children[place ^ (unit & 0xFF)].append(place)
+        keys: list[str] = []
+        pending = [(self._root, b"")]
+        while pending:
+            node, before = pending.pop()
+            for place in children[node]:
+                unit = self._units[place]
+                key = before + bytes([unit & 0xFF])
+                if not unit & 0xFF or len(key) > _LONGEST_KEY:
+                    continue
+                if unit & 0x100:
+                    keys.append(key.decode("utf-8", "replace"))
+                pending.append((place ^ _offset(unit), key))
+        return keys
+
+    @cached_property
+    def _second(self) -> frozenset[str]:
+        """The characters that keys of several go on with."""
+        return frozenset(letter for key in self._keys for letter in key[1:])
+
+    @cached_property
+    def _touched(self) -> frozenset[str]:
+        """The characters that are keys or go on with one: a text without any stays as it is."""
+        return self._second | {key for key in self._keys if len(key) == 1}
+
+
+_LONGEST_KEY = 64
+"""Bytes; a map whose trie goes deeper is damaged."""
+
+
+def _offset(unit: int) -> int:
+    """How far from a node of the trie its children lie."""
+    return (unit >> 10) << ((unit & 0x200) >> 6)
 
 
 @dataclass(frozen=True)
@@ -106,52 +171,72 @@ class SentencePieceNormalizer:
             tuple(untouched),
         )
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether blanks are reduced and marked, and one put in front of all: then an engine can do the marking."""
+        return (
+            self.add_dummy_prefix
+            and self.remove_extra_whitespaces
+            and self.escape_whitespaces
+            and not self.treat_whitespace_as_suffix
+            and not self.untouched
+        )
+
+    def __call__(self, text: str) -> Aligned:
+        """Normalise a text."""
+        reduced, taken = self._reduced(text)
+        begun = bool(reduced.text) or taken
+        space = SPACE if self.escape_whitespaces else " "
+        marked = Aligned(reduced.text.replace(" ", space), list(reduced.starts), list(reduced.ends))
+        if not begun or not self.add_dummy_prefix:
+            return marked
+        if self.treat_whitespace_as_suffix:
+            at = marked.ends[-1] if len(marked) else 0
+            return Aligned.joined([marked, Aligned(space, [at], [at])])
+        if not marked.text and self.remove_extra_whitespaces:
+            return marked
+        at = marked.starts[0] if len(marked) else 0
+        return Aligned.joined([Aligned(space, [at], [at]), marked])
+
+    def reduced(self, text: str) -> Aligned:
+        """Normalise a text, but leave its blanks unmarked, and put none in front."""
+        return self._reduced(text)[0]
+
+    def _reduced(self, text: str) -> tuple[Aligned, bool]:
+        mapped, taken = self._mapped(text)
+        if not self.remove_extra_whitespaces:
+            return mapped, taken
+        reduced = mapped if "  " not in mapped.text else mapped.sub(_SEVERAL, " ")
+        start = len(reduced.text) - len(reduced.text.lstrip(" "))
+        end = len(reduced.text.rstrip(f" {SPACE}" if self.escape_whitespaces else " "))
+        if start or end < len(reduced.text):
+            reduced = reduced[start : max(start, end)]
+        return reduced, taken
+
+    def _mapped(self, text: str) -> tuple[Aligned, bool]:
+        if not self.untouched:
+            return self._map.apply(text)
+        parts: list[Aligned] = []
+        taken = False
+        position = 0
+        for match in self._kept.finditer(text):
+            start, end = match.span()
+            part, lost = self._map.apply(text[position:start])
+            parts += [part.shifted(position), Aligned.of(match.group(), start)]
+            taken, position = taken or lost, end
+        part, lost = self._map.apply(text[position:])
+        return Aligned.joined([*parts, part.shifted(position)]), taken or lost
+
     @cached_property
     def _map(self) -> Charsmap:
         return Charsmap(self.charsmap)
 
-    def __call__(self, text: str) -> Aligned:
-        """Normalise a text."""
-        letters: list[str] = []
-        starts: list[int] = []
-        ends: list[int] = []
-        space = SPACE if self.escape_whitespaces else " "
-        after_blank = self.remove_extra_whitespaces
-        begun = False  # whether there is more than blanks, be it a character that is taken away
-        position = 0
-        while position < len(text):
-            new, end = self._next(text, position)
-            begun = begun or not self.remove_extra_whitespaces or new != " "
-            if after_blank:
-                new = new.lstrip(" ")
-            if new:
-                for letter in new:
-                    letters.append(space if letter == " " else letter)
-                    starts.append(position)
-                    ends.append(end)
-                after_blank = self.remove_extra_whitespaces and new.endswith(" ")
-            position = end
-        prefix = begun and self.add_dummy_prefix
-        if prefix and not self.treat_whitespace_as_suffix:
-            _insert(0, space, starts[0] if starts else 0, letters, starts, ends)
-        if self.remove_extra_whitespaces:
-            while letters and letters[-1] == space:
-                del letters[-1], starts[-1], ends[-1]
-        if prefix and self.treat_whitespace_as_suffix:
-            _insert(len(letters), space, ends[-1] if ends else 0, letters, starts, ends)
-        return Aligned("".join(letters), starts, ends)
-
-    def _next(self, text: str, position: int) -> tuple[str, int]:
-        for piece in self.untouched:
-            if text.startswith(piece, position):
-                return piece, position + len(piece)
-        return self._map.match(text, position)
+    @cached_property
+    def _kept(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self.untouched)))
 
 
-def _insert(place: int, letter: str, at: int, letters: list[str], starts: list[int], ends: list[int]) -> None:
-    letters.insert(place, letter)
-    starts.insert(place, at)
-    ends.insert(place, at)
+_SEVERAL = re.compile(" {2,}")
 
 
 @dataclass(frozen=True)

@@ -107,17 +107,24 @@ class Steps:
 
     def to_public(self, encoding: tokenizers.Encoding) -> tokenizers.Encoding:
         """An encoding with the ids of the vocabulary."""
-        for window in (encoding, *encoding.overflowing):
-            ids = window.ids
-            if max(ids, default=-1) >= self._first_differing or (self.unknown is not None and self.unknown in ids):
-                return _changed(encoding, self._with_ids)
-        return encoding
+        if all(self._public(window.ids, window) is None for window in (encoding, *encoding.overflowing)):
+            return encoding
+        return _changed(encoding, self._with_ids)
+
+    def _public(self, ids: list[int], tokens: Any) -> list[int] | None:
+        """The ids of the vocabulary; ``None`` where they are those of the engine."""
+        unknown = self.unknown is not None and self.unknown in ids
+        if not unknown and max(ids, default=-1) < self._first_differing:
+            return None
+        names = tokens if isinstance(tokens, list) else tokens.tokens
+        public = [
+            self.ids.get(number, number) if number != self.unknown else self._looked_up(token, number)
+            for number, token in zip(ids, names, strict=True)
+        ]
+        return None if public == ids else public
 
     def _with_ids(self, state: dict[str, Any]) -> None:
-        state["ids"] = [
-            self.ids.get(number, number) if number != self.unknown else self._looked_up(token, number)
-            for number, token in zip(state["ids"], state["tokens"], strict=True)
-        ]
+        state["ids"] = self._public(state["ids"], state["tokens"]) or state["ids"]
         for window in state["overflowing"]:
             self._with_ids(window)
 
@@ -126,6 +133,9 @@ class Steps:
 
     def to_original(self, encoding: tokenizers.Encoding, origin: Aligned | Sequence[Aligned]) -> tokenizers.Encoding:
         """An encoding whose offsets index the text, or the words, that were prepared."""
+        origins = (origin,) if isinstance(origin, Aligned) else origin
+        if not self.spelled and all(one.is_original for one in origins):
+            return encoding
 
         def change(state: dict[str, Any]) -> None:
             if self.spelled:

@@ -46,19 +46,44 @@ def _cannot_spell(engine: tokenizers.Tokenizer) -> bool:
 
 
 def _renamed(engine: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    state: dict[str, Any] = json.loads(engine.to_str())
-    model = state["model"]
+    unknown = getattr(engine.model, "unk_token", None)
     vocabulary = engine.get_vocab(with_added_tokens=False)
     # Blanks never reach a model, and nobody can guess the rest.
     secret = f" \U0010ffff{secrets.token_hex(12)} "
     names = {
-        token["content"]: secret + token["content"]
-        for token in state["added_tokens"]
-        if token["special"]
-        and len(token["content"]) > 1
-        and token["content"] in vocabulary
-        and token["content"] != model.get("unk_token")
+        token.content: secret + token.content
+        for token in engine.get_added_tokens_decoder().values()
+        if token.special and len(token.content) > 1 and token.content in vocabulary and token.content != unknown
     }
+    text = engine.to_str()
+    renamed = _renamed_in(text, names) if isinstance(engine.model, models.Unigram) else None
+    if renamed is None:
+        state = json.loads(text)
+        _rename(state, names, unknown)
+        renamed = json.dumps(state)
+    return tokenizers.Tokenizer.from_str(renamed)
+
+
+def _renamed_in(text: str, names: dict[str, str]) -> str | None:
+    """A Unigram ``tokenizer.json`` with some tokens renamed, without taking a large vocabulary apart for a few names.
+
+    Each stands at two places, which nothing else can look like, because quotes within tokens are escaped. ``None``
+    where that is not so.
+    """
+    before, mark, model = text.partition('"model":{"type":"Unigram",')
+    for token, name in names.items():
+        old, new = (json.dumps(spelled, ensure_ascii=False) for spelled in (token, name))
+        added, piece = f'"content":{old},', f"[{old},"
+        if before.count(added) != 1 or model.count(piece) != 1:
+            return None
+        before = before.replace(added, f'"content":{new},')
+        model = model.replace(piece, f"[{new},")
+    return before + mark + model
+
+
+def _rename(state: dict[str, Any], names: dict[str, str], unknown: str | None) -> None:
+    """Rename tokens in what a ``tokenizer.json`` holds, and leave out the merges that make or take them."""
+    model = state["model"]
     for token in state["added_tokens"]:
         token["content"] = names.get(token["content"], token["content"])
     if isinstance(model["vocab"], list):
@@ -66,11 +91,9 @@ def _renamed(engine: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     else:
         model["vocab"] = {names.get(piece, piece): number for piece, number in model["vocab"].items()}
     if "merges" in model:
-        hidden = {*names, model.get("unk_token")}
         merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
         model["merges"] = [
             [left, right]
             for left, right in merges
-            if left + right not in hidden and left not in names and right not in names
+            if left + right not in (*names, unknown) and left not in names and right not in names
         ]
-    return tokenizers.Tokenizer.from_str(json.dumps(state))

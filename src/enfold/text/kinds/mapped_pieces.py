@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, models
+from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 
 from enfold.errors import CheckpointError, InputError, near
 from enfold.text.alignment import Aligned
@@ -24,30 +24,35 @@ from enfold.text.kinds.kind import Built, File, Given, Kind, template
 from enfold.text.kinds.translation import M2M100, WMT21, Languages
 from enfold.text.kinds.vocabulary_files import read_ids
 from enfold.text.sentencepiece_model import PieceModel, PieceType, merges_of, read_pieces
-from enfold.text.sentencepiece_rules import SentencePieceDecoder, SentencePieceNormalizer
+from enfold.text.sentencepiece_rules import SPACE, SentencePieceDecoder, SentencePieceNormalizer
 from enfold.text.steps import Steps
 
 __all__ = ["KINDS"]
 
 _CODE = re.compile(r">>.*?<<", re.DOTALL)
+_MARK, _OTHER = "\ue000", "\ue001"
+"""Private characters. The first stands before a code that is a token, and by itself for a code that is unknown."""
 
 
 @dataclass(frozen=True)
 class _MarianPreparation:
     """A language code in front of a text (``>>fr<<``) is one token; the rest is SentencePiece's."""
 
-    normalize: SentencePieceNormalizer
+    prepare: _Preparation
     codes: frozenset[str] = field(repr=False)
 
     def __call__(self, text: str) -> Aligned:
         match = _CODE.match(text)
         if match is None:
-            return self.normalize(text)
+            return self._rest(text, 0)
         code, end = match.group(), match.end()
-        # A blank is what no prepared text holds: alone it is unknown, before a code it names the token of that code.
-        marked = f" {code}" if code in self.codes else " "
+        marked = _MARK + code if code in self.codes else _MARK
         count = len(marked)
-        return Aligned.joined([Aligned(marked, [0] * count, [end] * count), self.normalize(text[end:]).shifted(end)])
+        return Aligned.joined([Aligned(marked, [0] * count, [end] * count), self._rest(text[end:], end)])
+
+    def _rest(self, text: str, start: int) -> Aligned:
+        # Nobody else may write the mark: another character of which nothing is known takes its place.
+        return self.prepare(text.replace(_MARK, _OTHER)).shifted(start)
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,17 @@ class _M2M100Join:
 
 
 def _mapped_engine(
-    model: PieceModel, ids: Mapping[str, int], unknown: str, *, kept: Iterable[str]
+    model: PieceModel, ids: Mapping[str, int], unknown: str, *, kept: Iterable[str], hidden: str = " "
 ) -> tuple[tokenizers.Tokenizer, dict[int, int]]:
-    """An engine over pieces at the ids of a vocabulary, and the ids of what that lacks, which become unknown."""
+    """An engine over pieces at the ids of a vocabulary, and the ids of what that lacks, which become unknown.
+
+    Args:
+        model: the pieces.
+        ids: the vocabulary.
+        unknown: the unknown token.
+        kept: tokens that keep their names, though they are no pieces: the special ones.
+        hidden: what stands before the names of the other tokens that are no pieces, and in no text the engine sees.
+    """
     matched = {
         piece.text: piece.score for piece in model.of_type(PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.BYTE)
     }
@@ -99,32 +112,45 @@ def _mapped_engine(
     entries: list[tuple[str, float]] = []
     for token, number in tokens:
         if token is None:
-            entries.append((f" {number}", 0.0))
+            entries.append((f"{hidden}{number}", 0.0))
         elif token in matched or token in kept:
             entries.append((token, matched.get(token, 0.0)))
         else:
-            entries.append((f" {token}", 0.0))
+            entries.append((hidden + token, 0.0))
     missing = [(piece, score) for piece, score in matched.items() if piece not in ids]
     aliases = {len(entries) + index: ids[unknown] for index in range(len(missing))}
     entries += missing
+    engine = tokenizers.Tokenizer(_algorithm(model, entries, ids[unknown]))
+    if SentencePieceNormalizer.of(model).is_usual:
+        # Prepared texts have their blanks; the engine marks them, and a text stays as it is for most.
+        engine.normalizer = normalizers.Sequence(
+            [normalizers.Replace(" ", SPACE), normalizers.Replace(Regex(rf"\A{SPACE}"), SPACE * 2)]
+        )
+        engine.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=False)
+    return engine, aliases
+
+
+def _algorithm(model: PieceModel, entries: list[tuple[str, float]], unknown: int) -> Any:
     if model.algorithm == "unigram":
-        return tokenizers.Tokenizer(
-            models.Unigram(entries, unk_id=ids[unknown], byte_fallback=model.byte_fallback)
-        ), aliases
-    numbers = {token: number for number, (token, _) in enumerate(entries)}
+        return models.Unigram(entries, unk_id=unknown, byte_fallback=model.byte_fallback)
     normal = {piece.text: number for number, piece in enumerate(model.pieces) if piece.type is PieceType.NORMAL}
-    return (
-        tokenizers.Tokenizer(
-            models.BPE(
-                vocab=numbers,
-                merges=merges_of(normal, {piece.text: piece.score for piece in model.of_type(PieceType.NORMAL)}),
-                unk_token=unknown,
-                fuse_unk=True,
-                byte_fallback=model.byte_fallback,
-            )
-        ),
-        aliases,
+    return models.BPE(
+        vocab={token: number for number, (token, _) in enumerate(entries)},
+        merges=merges_of(normal, {piece.text: piece.score for piece in model.of_type(PieceType.NORMAL)}),
+        unk_token=entries[unknown][0],
+        fuse_unk=True,
+        byte_fallback=model.byte_fallback,
     )
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """SentencePiece's, with or without the marking of blanks that an engine can do."""
+
+    normalize: SentencePieceNormalizer
+
+    def __call__(self, text: str) -> Aligned:
+        return self.normalize.reduced(text) if self.normalize.is_usual else self.normalize(text)
 
 
 def _user_defined(engine: tokenizers.Tokenizer, model: PieceModel) -> list[str]:
@@ -152,19 +178,21 @@ def _marian(given: Given) -> Built:
     decoder = SentencePieceDecoder.of(target if separate else source)
     sides = []
     for model, ids in ((source, source_ids), (target, target_ids)):
-        engine, aliases = _mapped_engine(model, ids, unknown, kept=special.values())
+        engine, aliases = _mapped_engine(model, ids, unknown, kept=special.values(), hidden=_MARK)
         codes = frozenset(token for token in ids if token.startswith(">>") and token.endswith("<<"))
-        inner = [f" {code}" for code in codes]
-        engine.add_tokens([AddedToken(code, normalized=False, special=False) for code in sorted(inner)])
-        inner += _user_defined(engine, model)
+        marked = {_MARK + code: code for code in sorted(codes)} | {_MARK: unknown}
+        engine.add_tokens([AddedToken(code, normalized=False, special=False) for code in marked])
+        aliases[engine.token_to_id(_MARK)] = ids[unknown]
+        inner = [*marked, *_user_defined(engine, model)]
         steps = Steps(
-            _MarianPreparation(SentencePieceNormalizer.of(model), codes),
+            _MarianPreparation(_Preparation(SentencePieceNormalizer.of(model)), codes),
             _MarianJoin(decoder, frozenset(special.values())),
             names={number: token for token, number in ids.items()},
             written={number: token for token, number in target_ids.items()} if separate else None,
             ids=aliases,
             unknown=ids[unknown],
             base=len(ids),
+            spelled=marked if codes else {},
             inner=frozenset(inner),
             control=frozenset(special.values()),
             files=files,
@@ -187,7 +215,7 @@ def _m2m100(given: Given) -> Built:
     engine, aliases = _mapped_engine(model, ids, unknown, kept=special.values())
     languages = [f"__{code}__" for code in lists[listed]]
     steps = Steps(
-        SentencePieceNormalizer.of(model),
+        _Preparation(SentencePieceNormalizer.of(model)),
         _M2M100Join(SentencePieceDecoder.of(model), frozenset([*special.values(), *languages])),
         names={number: token for token, number in ids.items()},
         ids=aliases,
