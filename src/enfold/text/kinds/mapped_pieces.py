@@ -20,7 +20,7 @@ from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 from enfold.errors import CheckpointError, InputError, near
 from enfold.text.alignment import Aligned
 from enfold.text.engine import Engine
-from enfold.text.kinds.kind import Built, File, Given, Kind, template
+from enfold.text.kinds.kind import Built, File, Given, Kind, named, template
 from enfold.text.kinds.translation import M2M100, WMT21, Languages
 from enfold.text.kinds.vocabulary_files import read_ids
 from enfold.text.sentencepiece_model import PieceModel, PieceType, merges_of, read_pieces
@@ -182,7 +182,7 @@ def _marian(given: Given) -> Built:
         codes = frozenset(token for token in ids if token.startswith(">>") and token.endswith("<<"))
         marked = {_MARK + code: code for code in sorted(codes)} | {_MARK: unknown}
         engine.add_tokens([AddedToken(code, normalized=False, special=False) for code in marked])
-        aliases[engine.token_to_id(_MARK)] = ids[unknown]
+        aliases[named(engine, _MARK)[1]] = ids[unknown]
         inner = [*marked, *_user_defined(engine, model)]
         steps = Steps(
             _MarianPreparation(_Preparation(SentencePieceNormalizer.of(model)), codes),
