@@ -11,43 +11,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Template
-from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
-
-from enfold.errors import CheckpointError, InputError
+from enfold.errors import InputError
 from enfold.text.batch import BatchEncoding
 from enfold.text.chat_encoding import encode_with_control_tokens
-from enfold.text.chat_inputs import (
-    REASONING,
-    ChatInputs,
-    guarded,
-    is_several,
-    private_characters,
-    read_chat_inputs,
-    stand_ins,
-)
-from enfold.text.chat_sandbox import (
-    ChatLimits,
-    MessagesRefused,
-    TooMuch,
-    environment,
-    limited,
-    literals,
-    marks_of_generation,
-)
+from enfold.text.chat_inputs import ChatInputs, guarded, is_several, read_chat_inputs, stand_ins
+from enfold.text.chat_limits import ChatLimits
+from enfold.text.chat_rendering import looked_for, render
 from enfold.text.chat_templates import choose_template, templates_of
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from enfold.text.tokenizer import Tokenizer
 
 __all__ = ["ChatLimits", "apply_chat_template", "encode_chat", "render_chat"]
-
-_LONGEST_TEMPLATE = 1_000_000
 
 Messages = Sequence[Any]
 
@@ -83,7 +61,7 @@ def render_chat(
         CheckpointError: the template is no template, reaches for attributes, or goes over a limit.
     """
     inputs = read_chat_inputs(messages, tools, documents, variables)
-    return _render(
+    return render(
         template, inputs, special_tokens or {}, add_generation_prompt, continue_final_message, limits or ChatLimits()
     )[0]
 
@@ -227,7 +205,7 @@ class _Chat:
         self._limits = limits
 
     def rendered(self, inputs: ChatInputs, prompt: bool, going_on: bool | str) -> str:
-        return _render(self._template, inputs, self._tokenizer.special_tokens_map, prompt, going_on, self._limits)[0]
+        return render(self._template, inputs, self._tokenizer.special_tokens_map, prompt, going_on, self._limits)[0]
 
     def encoded(
         self, inputs: ChatInputs, prompt: bool, going_on: bool | str, *, marking: bool = False
@@ -243,109 +221,14 @@ class _Chat:
         letters = stand_ins(special, inputs, self._template)
         if letters:
             # A piece that control tokens are put together from, such as "|>", is nothing that a template looks for.
-            looked_for = [words for words in _looked_for(self._template) if not any(words in one for one in special)]
-            inputs = inputs.changed(lambda text: guarded(text, letters, pattern, looked_for))
-        text, generated = _render(
+            kept = [words for words in looked_for(self._template) if not any(words in one for one in special)]
+            inputs = inputs.changed(lambda text: guarded(text, letters, pattern, kept))
+        text, generated = render(
             self._template, inputs, self._tokenizer.special_tokens_map, prompt, going_on, self._limits, marking=marking
         )
         own = [match.span() for match in pattern.finditer(text)]
         back = {ord(stand_in): letter for letter, stand_in in letters.items()}
         return encode_with_control_tokens(engine, text.translate(back), own, pattern), generated
-
-
-# ---- rendering -------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _environment() -> Environment:
-    return environment()
-
-
-@lru_cache(maxsize=64)
-def _compiled(template: str) -> Template:
-    if len(template) > _LONGEST_TEMPLATE:
-        raise CheckpointError(
-            f"the chat template has {len(template):,} characters; at most {_LONGEST_TEMPLATE:,} are read"
-        )
-    try:
-        return _environment().from_string(template)
-    except TemplateSyntaxError as error:
-        raise CheckpointError(f"the chat template is not valid: {error.message} (line {error.lineno})") from error
-    except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
-        raise CheckpointError(f"the chat template is not valid: it is nested too deeply ({error})") from error
-
-
-@lru_cache(maxsize=64)
-def _looked_for(template: str) -> tuple[str, ...]:
-    return tuple(text for text in literals(_environment(), template) if text)
-
-
-def _render(
-    template: str,
-    inputs: ChatInputs,
-    special_tokens: Mapping[str, str],
-    prompt: bool,
-    going_on: bool | str,
-    limits: ChatLimits,
-    *,
-    marking: bool = False,
-) -> tuple[str, list[tuple[int, int]]]:
-    """The text, and with ``marking`` the ranges of it that stand in ``{% generation %}``."""
-    compiled = _compiled(template)
-    free = private_characters(inputs.characters() | set(template))
-    marks, open_end = (next(free), next(free)), next(free) + " "
-    messages = inputs.messages_with_reasoning()
-    left_open = ""
-    if going_on:
-        if prompt:
-            raise InputError("continue_final_message and add_generation_prompt exclude each other")
-        left_open = _leave_open(messages, "content" if going_on is True else str(going_on), open_end)
-    values = {"tools": None, "documents": None, **special_tokens, **inputs.variables}
-    try:
-        with limited(limits, marks if marking else None):
-            text = compiled.render(messages=messages, add_generation_prompt=prompt, **values)
-    except MessagesRefused as error:
-        raise InputError(f"the chat template refuses these messages: {error.message}") from error
-    except TooMuch as error:
-        raise CheckpointError(f"the chat template is stopped: {error}") from error
-    except (RecursionError, MemoryError, OverflowError) as error:
-        raise CheckpointError(f"the chat template is stopped: it never comes to an end ({error})") from error
-    except SecurityError as error:
-        raise CheckpointError(f"the chat template is refused: {error.message}") from error
-    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise InputError(f"the chat template cannot be applied to these messages: {error}") from error
-    if going_on:
-        text = _cut_open(text, left_open, open_end)
-    return marks_of_generation(text, marks) if marking else (text, [])
-
-
-def _leave_open(messages: list[dict[str, Any]], field: str, open_end: str) -> str:
-    """Put a mark at the end of the last message; what it says."""
-    last = messages[-1]
-    content = last.get(field)
-    if isinstance(content, list):
-        block = next((block for block in reversed(content) if isinstance(block, dict) and "text" in block), None)
-        if block is not None:
-            text = block["text"]
-            block["text"] += open_end
-            return text
-    if not isinstance(content, str):
-        raise InputError(f"continue_final_message: the last message has no text in {field!r} to go on with")
-    names = [name for name in REASONING if last.get(name) == content] if field in REASONING else [field]
-    for name in names:
-        last[name] = content + open_end
-    return content
-
-
-def _cut_open(text: str, said: str, open_end: str) -> str:
-    """The text up to the mark. A template that trims messages takes the blank after it; then blanks before it go."""
-    mark = open_end[0]
-    if mark not in text or said.strip() not in text:
-        raise InputError(
-            "continue_final_message: the chat template leaves out (a part of) the last message, so it cannot go on"
-        )
-    place = text.rindex(mark)
-    return text[:place] if text.startswith(open_end, place) else text[:place].rstrip()
 
 
 def _cut(

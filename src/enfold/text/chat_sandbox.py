@@ -1,20 +1,16 @@
-"""Where chat templates run: Jinja's sandbox, with a limit on time, on steps and on what may be built.
+"""Where chat templates run: Jinja's sandbox, with the limits of `enfold.text.chat_limits`.
 
 A chat template comes with a model, so it is a stranger's program. Jinja's sandbox keeps it from reaching Python through
-attributes. It does not keep it from running for ever or from building gigabytes, so here every turn of a loop, call,
-filter and test is a step, and a step looks at the clock; what could build something big is asked for its size before it
-does. The limits are of one rendering and are kept beside it, so that threads may share a compiled template.
+attributes, but not from running for ever or from building gigabytes. So the tree of a template is changed before it is
+compiled: counting stands around everything that repeats or builds. The count is of one rendering and is kept beside it,
+so that threads may share a compiled template.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -28,144 +24,20 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, _PassArg
 from jinja2.visitor import NodeTransformer
 
-__all__ = ["ChatLimits", "MessagesRefused", "TooMuch", "environment", "limited", "literals", "marks_of_generation"]
+from enfold.text.chat_limits import METER, Meter, TooMuch, check_arguments, check_format, check_operation
 
-_JOINED, _COUNTED = "texts joined", "turns counted"  # names that no template can write
-_LONGEST_NUMBER = 20_000
-"""Bits of the longest whole number that a template may compute."""
-_LARGEST_ARGUMENT = 1_000_000
-"""The largest number that may be given to a filter or to a method of a text: most of them are widths."""
-_WIDE_FIELD = re.compile(r"\d{5,}|\*|:[^{}]*\{")
-"""In a format: a field wider than anybody needs, or one whose width is computed."""
-_NOT_GIVEN = ("lipsum",)
+__all__ = ["MessagesRefused", "environment", "literals", "marks_of_generation"]
 
-
-@dataclass(frozen=True, slots=True)
-class ChatLimits:
-    """What one rendering of a chat template may take."""
-
-    seconds: float = 5.0
-    steps: int = 1_000_000
-    """Turns of loops, calls, filters and tests."""
-    characters: int = 50_000_000
-    """Characters and list items that are built on the way, all together."""
-
-
-class TooMuch(Exception):
-    """A template went over a limit; the message says over which."""
+_JOINED, _COUNTED, _MADE = "texts joined", "turns counted", "value made"  # names that no template can write
+_FILTERS_NOT_GIVEN = ("pprint", "striptags", "urlize", "wordwrap", "xmlattr")
+"""Made for web pages, and slow on long texts in ways that cannot be counted."""
 
 
 class MessagesRefused(TemplateError):
     """A template called ``raise_exception``; the message is the template's own."""
 
 
-class _Meter:
-    """What is left of the limits of one rendering."""
-
-    def __init__(self, limits: ChatLimits, marks: tuple[str, str] | None) -> None:
-        self.limits = limits
-        self.marks = marks
-        self.steps = limits.steps
-        self.room = limits.characters
-        self.deadline = time.monotonic() + limits.seconds
-
-    def step(self, built: int = 0) -> None:
-        """Count one step that built, or is about to build, so many characters or items."""
-        self.steps -= 1
-        self.room -= built
-        if self.steps < 0:
-            raise TooMuch(f"it takes more than {self.limits.steps:,} steps")
-        if self.room < 0:
-            raise TooMuch(f"it builds more than {self.limits.characters:,} characters")
-        if time.monotonic() > self.deadline:
-            raise TooMuch(f"it takes longer than {self.limits.seconds:g} seconds")
-
-
-_METER: ContextVar[_Meter] = ContextVar("meter")
-
-
-@contextmanager
-def limited(limits: ChatLimits, marks: tuple[str, str] | None = None) -> Iterator[None]:
-    """Render under these limits.
-
-    Args:
-        limits: of what happens inside.
-        marks: two characters to put around what stands in ``{% generation %}``; nothing is put there without them.
-    """
-    token = _METER.set(_Meter(limits, marks))
-    try:
-        yield
-    finally:
-        _METER.reset(token)
-
-
-def _size(value: Any) -> int:
-    return len(value) if isinstance(value, (str, bytes, list, tuple, dict)) else 0
-
-
-# ---- operators -------------------------------------------------------------------------------------------------------
-
-
-def _check_operation(operator: str, left: Any, right: Any) -> None:
-    meter = _METER.get()
-    numbers = isinstance(left, int) and isinstance(right, int)
-    if operator == "*":
-        if numbers:
-            _check_bits(left.bit_length() + right.bit_length())
-        else:
-            texts, times = (right, left) if isinstance(left, int) else (left, right)
-            meter.step(_size(texts) * max(times, 0) if isinstance(times, int) else 0)
-    elif operator == "**":
-        if not isinstance(right, (int, float)) or abs(right) > _LONGEST_NUMBER:
-            raise TooMuch("it raises to a power that is too large")
-        if numbers:
-            _check_bits(left.bit_length() * abs(right))
-    elif operator == "%" and isinstance(left, (str, bytes)):
-        _check_format(left)
-        meter.step(_size(left))
-    else:
-        meter.step(_size(left) + _size(right))
-
-
-def _check_bits(bits: int) -> None:
-    if bits > _LONGEST_NUMBER:
-        raise TooMuch(f"it computes a number of more than {_LONGEST_NUMBER:,} bits")
-
-
-def _check_format(form: Any) -> None:
-    if isinstance(form, str) and _WIDE_FIELD.search(form):
-        raise TooMuch("it formats with a field that is too wide, or whose width it computes")
-
-
-# ---- filters and methods ---------------------------------------------------------------------------------------------
-
-
-def _check_arguments(name: str, value: Any, arguments: Iterable[Any]) -> None:
-    """Ask a filter, or a method of a text, how much it is about to build."""
-    arguments = list(arguments)
-    built = 0
-    for argument in arguments:
-        if isinstance(argument, int):
-            if abs(argument) > _LARGEST_ARGUMENT:
-                raise TooMuch(f"it gives {name} the number {argument}")
-            lines = value.count("\n") + value.count("\t") + 1 if isinstance(value, str) else 1
-            built += abs(argument) * lines
-    texts: list[Any] = [argument for argument in arguments if isinstance(argument, (str, bytes))]
-    if name == "replace" and len(texts) >= 2 and isinstance(value, type(texts[0])):
-        built += value.count(texts[0]) * len(texts[1])
-    elif name == "join" and isinstance(value, (str, bytes)):
-        built += sum(len(value) + _size(part) for part in _items(arguments[0])) if arguments else 0
-    elif name in ("join", "wordwrap"):
-        built += _size(value) * sum(map(len, texts))
-    elif name == "format" and isinstance(value, str):
-        _check_format(value)
-    elif name == "sum" and any(isinstance(argument, (list, tuple, str)) for argument in arguments[1:]):
-        raise TooMuch("it adds lists up with the filter sum")
-    _METER.get().step(built)
-
-
-def _items(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, (list, tuple, str, dict)) else ()
+# ---- counting --------------------------------------------------------------------------------------------------------
 
 
 def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,23 +47,26 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @pass_context
     @wraps(function)
     def counting(context: Context, value: Any = None, /, *arguments: Any, **named: Any) -> Any:
-        _check_arguments(name, value, [*arguments, *named.values()])
+        check_arguments(name, value, [*arguments, *named.values()])
         first = {
             _PassArg.context: (context,),
             _PassArg.eval_context: (context.eval_ctx,),
             _PassArg.environment: (context.environment,),
         }.get(passed, ())  # type: ignore[arg-type]
-        result = function(*first, value, *arguments, **named)
-        _METER.get().step(_size(result))
-        return result
+        return METER.get().made(function(*first, value, *arguments, **named))
 
     return counting
 
 
 def _joined(context: Context, values: list[Any]) -> str:
-    texts = [str(value) for value in values]
-    _METER.get().step(sum(map(len, texts)))
+    meter = METER.get()
+    texts = [str(meter.made(value)) for value in values]
+    meter.step(sum(map(len, texts)))
     return "".join(texts)
+
+
+def _made(context: Context, value: Any) -> Any:
+    return METER.get().made(value)
 
 
 def _counted(context: Context, values: Any, built: int) -> Any:
@@ -199,11 +74,11 @@ def _counted(context: Context, values: Any, built: int) -> Any:
 
     What has a length keeps it, because ``loop.length`` and ``loop.last`` ask for it.
     """
-    meter = _METER.get()
+    meter = METER.get()
     return _CountedTurns(values, meter, built) if hasattr(values, "__len__") else _turns(iter(values), meter, built)
 
 
-def _turns(values: Iterable[Any], meter: _Meter, built: int) -> Iterator[Any]:
+def _turns(values: Iterable[Any], meter: Meter, built: int) -> Iterator[Any]:
     for value in values:
         meter.step(built)
         yield value
@@ -212,7 +87,7 @@ def _turns(values: Iterable[Any], meter: _Meter, built: int) -> Iterator[Any]:
 class _CountedTurns:
     """Something with a length, whose turns are counted."""
 
-    def __init__(self, values: Any, meter: _Meter, built: int) -> None:
+    def __init__(self, values: Any, meter: Meter, built: int) -> None:
         self._values, self._meter, self._built = values, meter, built
 
     def __len__(self) -> int:
@@ -223,7 +98,8 @@ class _CountedTurns:
 
 
 class _Counting(NodeTransformer):
-    """Puts the counting into a template's tree: around what loops run over, and in place of ``~``."""
+    """Puts the counting into a template's tree: around what loops run over and lists that are made, in place of
+    ``~``."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -235,6 +111,18 @@ class _Counting(NodeTransformer):
         self.generic_visit(node)
         return _filter(_JOINED, nodes.List(node.nodes))
 
+    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(_MADE, node)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(_MADE, node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(_MADE, node) if node.ctx == "load" else node
+
 
 def _filter(name: str, value: Any, *arguments: nodes.Expr) -> nodes.Filter:
     made = nodes.Filter(value, name, list(arguments), [], None, None)
@@ -245,7 +133,10 @@ def _filter(name: str, value: Any, *arguments: nodes.Expr) -> nodes.Filter:
 
 
 class _Names(Namespace):
-    """``namespace(…)``, without names that begin with an underscore."""
+    """``namespace(…)``, without names that begin with an underscore; written out it says nothing of what it holds."""
+
+    def __repr__(self) -> str:
+        return "<namespace>"
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -296,7 +187,7 @@ class _Generation(Extension):
         return nodes.CallBlock(self.call_method("_marked"), [], [], body).set_lineno(line)
 
     def _marked(self, caller: Callable[[], str]) -> str:
-        marks = _METER.get().marks
+        marks = METER.get().marks
         return caller() if marks is None else f"{marks[0]}{caller()}{marks[1]}"
 
 
@@ -320,9 +211,10 @@ def marks_of_generation(text: str, marks: tuple[str, str]) -> tuple[str, list[tu
 @pass_context
 def _written(context: Context, value: Any) -> Any:
     """Count what an expression writes into the output."""
+    meter = METER.get()
     if not isinstance(value, str):
-        value = str(value)
-    _METER.get().step(len(value))
+        value = str(meter.made(value))
+    meter.step(len(value))
     return value
 
 
@@ -334,19 +226,17 @@ class _ChatEnvironment(ImmutableSandboxedEnvironment):
         return tree.set_environment(self)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        _check_operation(operator, left, right)
-        return super().call_binop(context, operator, left, right)
+        check_operation(operator, left, right)
+        return METER.get().made(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805
         owner = getattr(__obj, "__self__", None)
         given = [*arguments, *named.values()]
         if isinstance(owner, (str, bytes, int)):
-            _check_arguments(getattr(__obj, "__name__", "a method"), owner, given)
+            check_arguments(getattr(__obj, "__name__", "a method"), owner, given)
         else:
-            _METER.get().step()
-        result = super().call(__context, __obj, *arguments, **named)
-        _METER.get().step(_size(result))
-        return result
+            METER.get().step()
+        return METER.get().made(super().call(__context, __obj, *arguments, **named))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str) and attr in ("translate", "maketrans"):  # a table may make a letter as long as it likes
@@ -364,7 +254,7 @@ class _ChatEnvironment(ImmutableSandboxedEnvironment):
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         made = super().wrap_str_format(value)
         if made is not None:
-            _check_format(value.__self__)
+            check_format(value.__self__)
         return made
 
 
@@ -377,15 +267,17 @@ def environment() -> Environment:
         finalize=_written,
         optimized=False,  # nothing is computed while compiling, where no limit holds
     )
+    for name in _FILTERS_NOT_GIVEN:
+        del made.filters[name]
     made.filters["tojson"] = _tojson
     tables: list[dict[str, Any]] = [made.filters, made.tests]
     for table in tables:
         table.update({name: _metered(name, function) for name, function in table.items()})
     made.filters[_JOINED] = pass_context(_joined)
     made.filters[_COUNTED] = pass_context(_counted)
+    made.filters[_MADE] = pass_context(_made)
     made.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now, dict=_dict, namespace=_namespace)
-    for name in _NOT_GIVEN:
-        del made.globals[name]
+    del made.globals["lipsum"]
     return made
 
 
