@@ -25,10 +25,12 @@ from enfold.models.families.bart import BartConfig as BartConfig
 from enfold.models.families.bert import BertConfig as BertConfig
 from enfold.models.families.blenderbot import BlenderbotConfig as BlenderbotConfig
 from enfold.models.families.blenderbot_small import BlenderbotSmallConfig as BlenderbotSmallConfig
+from enfold.models.families.deberta_v2 import DebertaV2Config as DebertaV2Config
 from enfold.models.families.distilbert import DistilBertConfig as DistilBertConfig
 from enfold.models.families.electra import ElectraConfig as ElectraConfig
 from enfold.models.families.gemma import GemmaConfig as GemmaConfig
 from enfold.models.families.gpt2 import GPT2Config as GPT2Config
+from enfold.models.families.gpt_neox import GPTNeoXConfig as GPTNeoXConfig
 from enfold.models.families.llama import LlamaConfig as LlamaConfig
 from enfold.models.families.m2m_100 import M2M100Config as M2M100Config
 from enfold.models.families.marian import MarianConfig as MarianConfig
@@ -36,6 +38,7 @@ from enfold.models.families.mbart import MBartConfig as MBartConfig
 from enfold.models.families.mistral import MistralConfig as MistralConfig
 from enfold.models.families.modernbert import ModernBertConfig as ModernBertConfig
 from enfold.models.families.mpnet import MPNetConfig as MPNetConfig
+from enfold.models.families.opt import OPTConfig as OPTConfig
 from enfold.models.families.pegasus import PegasusConfig as PegasusConfig
 from enfold.models.families.qwen2 import Qwen2Config as Qwen2Config
 from enfold.models.families.qwen3 import Qwen3Config as Qwen3Config
@@ -69,9 +72,13 @@ from enfold.text import LlamaTokenizer as LlamaTokenizerFast
 from enfold.text import RobertaTokenizer as BartTokenizer
 from enfold.text import RobertaTokenizer as BartTokenizerFast
 from enfold.text import Tokenizer as Tokenizer
+from enfold.training import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
+from enfold.training import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
 from enfold.training import DataCollatorForTokenClassification as DataCollatorForTokenClassification
 from enfold.training import DataCollatorWithPadding as DataCollatorWithPadding
 from enfold.training import EarlyStoppingCallback as EarlyStoppingCallback
+from enfold.training import Seq2SeqTrainer as Seq2SeqTrainer
+from enfold.training import Seq2SeqTrainingArguments as Seq2SeqTrainingArguments
 from enfold.training import Trainer as Trainer
 from enfold.training import TrainerCallback as TrainerCallback
 from enfold.training import TrainingArguments as TrainingArguments
@@ -124,6 +131,12 @@ class CamembertForQuestionAnswering(_QuestionAnswering): ...
 class CamembertForSequenceClassification(_SequenceClassification): ...
 class CamembertForTokenClassification(_TokenClassification): ...
 class CamembertModel(_EncoderModel): ...
+class DebertaV2ForMaskedLM(_MaskedLM): ...
+class DebertaV2ForMultipleChoice(_MultipleChoice): ...
+class DebertaV2ForQuestionAnswering(_QuestionAnswering): ...
+class DebertaV2ForSequenceClassification(_SequenceClassification): ...
+class DebertaV2ForTokenClassification(_TokenClassification): ...
+class DebertaV2Model(_EncoderModel): ...
 class DistilBertForMaskedLM(_MaskedLM): ...
 class DistilBertForMultipleChoice(_MultipleChoice): ...
 class DistilBertForQuestionAnswering(_QuestionAnswering): ...
@@ -143,6 +156,11 @@ class GPT2ForSequenceClassification(_SequenceClassification): ...
 class GPT2ForTokenClassification(_TokenClassification): ...
 class GPT2LMHeadModel(_CausalLM): ...
 class GPT2Model(_DecoderModel): ...
+class GPTNeoXForCausalLM(_CausalLM): ...
+class GPTNeoXForQuestionAnswering(_QuestionAnswering): ...
+class GPTNeoXForSequenceClassification(_SequenceClassification): ...
+class GPTNeoXForTokenClassification(_TokenClassification): ...
+class GPTNeoXModel(_DecoderModel): ...
 class GemmaForCausalLM(_CausalLM): ...
 class GemmaForSequenceClassification(_SequenceClassification): ...
 class GemmaForTokenClassification(_TokenClassification): ...
@@ -188,6 +206,10 @@ class ModernBertForQuestionAnswering(_QuestionAnswering): ...
 class ModernBertForSequenceClassification(_SequenceClassification): ...
 class ModernBertForTokenClassification(_TokenClassification): ...
 class ModernBertModel(_EncoderModel): ...
+class OPTForCausalLM(_CausalLM): ...
+class OPTForQuestionAnswering(_QuestionAnswering): ...
+class OPTForSequenceClassification(_SequenceClassification): ...
+class OPTModel(_DecoderModel): ...
 class PegasusDecoder(_DecoderModel): ...
 class PegasusForCausalLM(_DecoderAlone): ...
 class PegasusForConditionalGeneration(_ConditionalGeneration): ...
@@ -284,8 +306,17 @@ __all__ = [
     "CamembertForTokenClassification",
     "CamembertModel",
     "ClassPrediction",
+    "DataCollatorForLanguageModeling",
+    "DataCollatorForSeq2Seq",
     "DataCollatorForTokenClassification",
     "DataCollatorWithPadding",
+    "DebertaV2Config",
+    "DebertaV2ForMaskedLM",
+    "DebertaV2ForMultipleChoice",
+    "DebertaV2ForQuestionAnswering",
+    "DebertaV2ForSequenceClassification",
+    "DebertaV2ForTokenClassification",
+    "DebertaV2Model",
     "DistilBertConfig",
     "DistilBertForMaskedLM",
     "DistilBertForMultipleChoice",
@@ -314,6 +345,12 @@ __all__ = [
     "GPT2Model",
     "GPT2Tokenizer",
     "GPT2TokenizerFast",
+    "GPTNeoXConfig",
+    "GPTNeoXForCausalLM",
+    "GPTNeoXForQuestionAnswering",
+    "GPTNeoXForSequenceClassification",
+    "GPTNeoXForTokenClassification",
+    "GPTNeoXModel",
     "GemmaConfig",
     "GemmaForCausalLM",
     "GemmaForSequenceClassification",
@@ -372,6 +409,11 @@ __all__ = [
     "ModernBertForSequenceClassification",
     "ModernBertForTokenClassification",
     "ModernBertModel",
+    "OPTConfig",
+    "OPTForCausalLM",
+    "OPTForQuestionAnswering",
+    "OPTForSequenceClassification",
+    "OPTModel",
     "PegasusConfig",
     "PegasusDecoder",
     "PegasusForCausalLM",
@@ -401,6 +443,8 @@ __all__ = [
     "RobertaForSequenceClassification",
     "RobertaForTokenClassification",
     "RobertaModel",
+    "Seq2SeqTrainer",
+    "Seq2SeqTrainingArguments",
     "Span",
     "T5Config",
     "T5EncoderModel",

@@ -71,6 +71,7 @@ def check_inputs(
     positions: Tensor | None,
     sizes: tuple[int, int | None, int | None],
     begins: int = 0,
+    lowest: int = 0,
 ) -> None:
     """Refuse ids outside a table, before the look-up fails without saying where.
 
@@ -79,6 +80,7 @@ def check_inputs(
         input_ids, token_type_ids, positions: (tokens,), or None.
         sizes: how many words, segment types and places there are; None where any number is right.
         begins: the place of a row's first token.
+        lowest: the least place there is.
 
     Raises:
         InputError: the message names the example, the position in it and the id.
@@ -87,10 +89,11 @@ def check_inputs(
     for name, values, size in zip(what, (input_ids, token_type_ids, positions), sizes, strict=True):
         if values is None or size is None or values.numel() == 0:
             continue
+        least = lowest if name == "position" else 0
         low, high = (int(bound) for bound in torch.aminmax(values))
-        if low >= 0 and high < size:
+        if low >= least and high < size:
             continue
-        token = int(((values < 0) | (values >= size)).nonzero()[0, 0])
+        token = int(((values < least) | (values >= size)).nonzero()[0, 0])
         row, place = int(layout.row_of[token]), int(layout.positions[token])
         number = int(values[token])
         if name == "input_ids":

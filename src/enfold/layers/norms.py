@@ -51,5 +51,5 @@ class RMSNorm(nn.Module):
 def norm(spec: NormSpec, width: int) -> nn.Module:
     """The norm a spec asks for."""
     if spec.kind == "layer":
-        return nn.LayerNorm(width, eps=spec.eps, bias=spec.bias)
+        return nn.LayerNorm(width, eps=spec.eps, elementwise_affine=spec.weight, bias=spec.bias)
     return RMSNorm(width, spec.eps, 1.0 if spec.kind == "rms+1" else 0.0)

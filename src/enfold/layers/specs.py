@@ -35,11 +35,13 @@ class NormSpec:
         kind: ``layer`` (Ba et al., 2016), ``rms`` (Zhang and Sennrich, 2019), or ``rms+1``, whose weights are stored
             less 1.
         bias: whether a layer norm has one.
+        weight: whether a layer norm has learned parameters at all.
     """
 
     eps: float
     kind: Literal["layer", "rms", "rms+1"] = "layer"
     bias: bool = True
+    weight: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,11 @@ class PositionSpec:
     counted: Literal["index", "tokens", "mask"] = "index"
     stored: bool = True
     width: int | None = None
+
+    @property
+    def lowest(self) -> int:
+        """The least place there is: that of padding, where places are counted by the mask."""
+        return -1 if self.counted == "mask" and self.offset else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ class Family:
         always_shares: whether both stacks share their word vectors even where the config does not tie, which then only
             means the map to vocabulary scores.
         older: (pattern, replacement) pairs that turn legacy tensor names into present ones.
+        written: pairs that turn tensor names into those that files have, where these are still the legacy ones.
         derived: patterns of tensors in files that are computed here, and so are not read.
         tokenizers: names of tokenizer classes that users of the family look for.
     """
@@ -52,5 +53,6 @@ class Family:
     restores: bool = False
     always_shares: bool = False
     older: tuple[tuple[str, str], ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
     derived: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from enfold.models.outputs import (
 )
 from enfold.models.plan import Plan
 from enfold.models.pretrained import PreTrainedModel
+from enfold.models.stack import Stack
 from enfold.values import LabelSet
 
 __all__ = [
@@ -131,7 +132,8 @@ class Head(PreTrainedModel):
 
     def build_steps(self, plan: Plan) -> list[str]:
         """Make the steps of a plan. Gives their paths, in order; those without weights are named for what they do."""
-        self._width, paths = self._spec.width, []
+        stack, paths = self.stack, []
+        self._width = stack.width if isinstance(stack, Stack) else self._spec.width
         for step in plan.steps:
             module, self._width = step.build(self._width, self.config, self._spec)
             path = getattr(step, "path", None) or self._free_name(type(step).__name__.lower())

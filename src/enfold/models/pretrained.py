@@ -20,7 +20,7 @@ from enfold.models.initialise import initialise, resized_rows
 from enfold.models.reading import read_weights
 from enfold.models.skeleton import is_skeleton, skeleton
 from enfold.models.sources import open_tensors, stored_config
-from enfold.models.weights import WEIGHTS, LoadingReport, dtype_named, find_model, write_tensors
+from enfold.models.weights import WEIGHTS, LoadingReport, dtype_named, find_model, rename, write_tensors
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
@@ -192,12 +192,12 @@ class PreTrainedModel(nn.Module):
         write_json(target / "config.json", quantised.config_to_write(values) if int8 else values)
 
     def tensors_to_write(self) -> dict[str, Tensor]:
-        """The state dict with each shared tensor once."""
+        """The state dict as files have it, with each shared tensor once."""
         state = self.state_dict()
         for name, source in self.tied().items():
             if name in state and source in state and state[name].data_ptr() == state[source].data_ptr():
                 del state[name]
-        return state
+        return {rename(name, self.family.written): tensor for name, tensor in state.items()}
 
     # ---- what users reach for -----------------------------------------------------------------------------------
 

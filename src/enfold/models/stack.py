@@ -160,6 +160,12 @@ class Stack(Assembly):
         self._rotary_roles = [f"rotary_{number}" for number in range(len(_rotations(spec)))]
 
     @property
+    def width(self) -> int:
+        """The width of the states that heads read."""
+        last: Any = self.part("output_projection") if self.has("output_projection") else None
+        return self.spec.width if last is None else last.out_features
+
+    @property
     def blocks(self) -> list[Block]:
         """The blocks in the order in which they are run; shared ones come again."""
         return [self.get_submodule(path) for path in self.spec.paths]  # type: ignore[misc]
@@ -174,7 +180,8 @@ class Stack(Assembly):
         layout = inputs.layout
         positions = layout.positions if inputs.positions is None else inputs.positions
         if not torch.compiler.is_compiling():
-            check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place)
+            lowest = 0 if self.spec.positions is None else self.spec.positions.lowest
+            check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place, lowest)
         hidden = self.part("embeddings")(self.part, inputs.ids, inputs.types, positions, inputs.vectors)
         hidden = self.run(hidden, self.context(inputs, positions))
         if self.has("final_norm"):

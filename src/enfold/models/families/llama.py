@@ -128,13 +128,14 @@ def spec(config: LlamaConfig) -> StackSpec:
 
 
 DROP = Drop(("classifier_dropout", "hidden_dropout"), 0.1)
+QUESTIONS = Plan(kind=heads.QuestionAnswering, output="qa_outputs")
 HEADS = {
     "ForCausalLM": Plan(kind=language_heads.CausalLM, output="lm_head", output_bias=False),
     "ForSequenceClassification": Plan(
         kind=heads.SequenceClassification, pick="last", output="score", output_bias=False
     ),
     "ForTokenClassification": Plan(kind=heads.TokenClassification, output="score", steps=(DROP,)),
-    "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs", attribute="transformer"),
+    "ForQuestionAnswering": replace(QUESTIONS, attribute="transformer"),
 }
 DERIVED = (r"rotary_emb\.inv_freq$",)
 

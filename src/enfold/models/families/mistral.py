@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from enfold.layers.specs import StackSpec
 from enfold.models.encoder import DecoderModel
-from enfold.models.families.llama import DERIVED, HEADS, GatedConfig, stack
+from enfold.models.families.llama import DERIVED, HEADS, QUESTIONS, GatedConfig, stack
 from enfold.models.family import Family
 
 
@@ -33,6 +31,6 @@ FAMILY = Family(
     members={"Mistral": MistralConfig},
     spec=spec,
     stacks={"Model": DecoderModel},
-    heads=HEADS | {"ForQuestionAnswering": replace(HEADS["ForQuestionAnswering"], attribute=None)},
+    heads=HEADS | {"ForQuestionAnswering": QUESTIONS},
     derived=DERIVED,
 )
