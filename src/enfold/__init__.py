@@ -34,9 +34,13 @@ _HOMES = {
     "enfold.pipelines": ["TextClassificationPipeline", "pipeline"],
     "enfold.evaluation": ["Report", "evaluate"],
     "enfold.training": [
+        "DataCollatorForLanguageModeling",
+        "DataCollatorForSeq2Seq",
         "DataCollatorForTokenClassification",
         "DataCollatorWithPadding",
         "EarlyStoppingCallback",
+        "Seq2SeqTrainer",
+        "Seq2SeqTrainingArguments",
         "Trainer",
         "TrainerCallback",
         "TrainingArguments",

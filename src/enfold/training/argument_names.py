@@ -34,6 +34,9 @@ FORMER_NAMES: dict[str, FormerName] = {
         "train_sampling_strategy", _if_set("group_by_length"), "train_sampling_strategy='group_by_length'"
     ),
     "no_cuda": FormerName("use_cpu"),
+    "sortish_sampler": FormerName(
+        "train_sampling_strategy", _if_set("group_by_length"), "train_sampling_strategy='group_by_length'"
+    ),
     "per_gpu_eval_batch_size": FormerName("per_device_eval_batch_size"),
     "per_gpu_train_batch_size": FormerName("per_device_train_batch_size"),
     "warmup_ratio": FormerName("warmup_steps", word="warmup_steps with a number below 1"),

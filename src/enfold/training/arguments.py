@@ -48,7 +48,7 @@ _REPORTERS = ("tensorboard",)
 Class = TypeVar("Class", bound=type)
 
 
-def _accepts_other_spellings(cls: Class) -> Class:
+def accepts_other_spellings(cls: Class) -> Class:
     """Let the generated ``__init__`` take every name `transformers` knows, and refuse all faults at once."""
     generated: Callable[..., None] = cls.__init__  # type: ignore[misc]
     honoured = [field.name for field in fields(cls)]
@@ -57,14 +57,14 @@ def _accepts_other_spellings(cls: Class) -> Class:
     def initialise(self: Any, *positional: Any, **given: Any) -> None:
         understood, faults = translate(given, honoured)
         if faults:
-            raise SettingsError("TrainingArguments: " + "; ".join(faults))
+            raise SettingsError(f"{cls.__name__}: " + "; ".join(faults))
         generated(self, *positional, **understood)
 
     cls.__init__ = initialise  # type: ignore[misc]
     return cls
 
 
-@_accepts_other_spellings
+@accepts_other_spellings
 @dataclass
 class TrainingArguments:
     """How to train. Names and defaults are those of `transformers` 5 where the meaning is the same.
@@ -173,7 +173,7 @@ class TrainingArguments:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
         faults = [*self._wrong_values(), *self._contradictions()]
         if faults:
-            raise SettingsError("TrainingArguments: " + "; ".join(faults))
+            raise SettingsError(f"{type(self).__name__}: " + "; ".join(faults))
 
     def _reporters(self) -> list[str]:
         asked = [self.report_to] if isinstance(self.report_to, str) else list(self.report_to or [])

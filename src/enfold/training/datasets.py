@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import IterableDataset
 
 from enfold.errors import InputError
+from enfold.training.objectives import IGNORED
 
 
 def check_rows(dataset: Any, what: str) -> None:
@@ -47,6 +48,11 @@ def label_columns(model: nn.Module) -> list[str]:
     return [name for name in names if "label" in name or name in ("start_positions", "end_positions")] or ["labels"]
 
 
+def learns_pairs(model: nn.Module) -> bool:
+    """Whether a row is a source to read and labels to write: the model makes what its decoder reads from labels."""
+    return hasattr(model, "prepare_decoder_input_ids_from_labels")
+
+
 def without_unused_columns(dataset: Any, names: set[str], what: str) -> Any:
     """A ``datasets.Dataset`` without the columns the model does not take, so that they are never read.
 
@@ -65,12 +71,13 @@ def without_unused_columns(dataset: Any, names: set[str], what: str) -> Any:
     return dataset.remove_columns(unused) if unused else dataset
 
 
-def lengths_of(dataset: Any, length_column: str) -> list[int]:
+def lengths_of(dataset: Any, length_column: str, *, pairs: bool = False) -> list[int]:
     """Real tokens of each row.
 
     Args:
         dataset: the data set.
         length_column: a column that holds them, where there is one.
+        pairs: count the labels too, which a decoder writes.
 
     Raises:
         InputError: a row has no ``input_ids``.
@@ -79,15 +86,17 @@ def lengths_of(dataset: Any, length_column: str) -> list[int]:
     if length_column in columns:
         return [int(length) for length in dataset[length_column]]
     if "input_ids" in columns:
-        masks = dataset["attention_mask"] if "attention_mask" in columns else None
-        if masks is not None:
-            return [int(sum(mask)) for mask in masks]
-        return [len(ids) for ids in dataset["input_ids"]]
-    return [_length(dataset[index], index) for index in range(len(dataset))]
+        needed = [name for name in ("input_ids", "attention_mask", "labels") if name in columns]
+        parts = {name: dataset[name] for name in needed}
+        rows = (dict(zip(needed, values, strict=True)) for values in zip(*parts.values(), strict=True))
+        return [_length(row, index, pairs) for index, row in enumerate(rows)]
+    return [_length(dataset[index], index, pairs) for index in range(len(dataset))]
 
 
-def _length(row: Any, index: int) -> int:
+def _length(row: Any, index: int, pairs: bool) -> int:
     if not isinstance(row, Mapping) or "input_ids" not in row:
         raise InputError(f"row {index} has no input_ids, so its length is unknown; batches by length need it")
     mask = row.get("attention_mask")
-    return len(row["input_ids"]) if mask is None else int(sum(mask))
+    read = len(row["input_ids"]) if mask is None else int(sum(mask))
+    labels = row.get("labels") if pairs else None
+    return read if labels is None else read + sum(int(label) != IGNORED for label in labels)

@@ -15,7 +15,15 @@ from enfold.training.objectives import IGNORED, Batch, Objective, rows_of, token
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]
 
-_NOT_LOGITS = {"loss", "hidden_states", "attentions", "past_key_values", "cross_attentions"}
+_NOT_LOGITS = {
+    "loss",
+    "hidden_states",
+    "attentions",
+    "past_key_values",
+    "cache",
+    "cross_attentions",
+    "encoder_last_hidden_state",
+}
 
 
 class EvalPrediction:
@@ -56,6 +64,15 @@ class Measured:
     rows: int
     tokens: int
 
+    def speed(self, seconds: float, batches: int) -> dict[str, float]:
+        """Rates over so many seconds, under the names `transformers` gives them."""
+        return {
+            "runtime": round(seconds, 4),
+            "samples_per_second": round(self.rows / seconds, 3),
+            "steps_per_second": round(batches / seconds, 3),
+            "tokens_per_second": round(self.tokens / seconds, 3),
+        }
+
 
 @dataclass
 class _Collected:
@@ -68,6 +85,9 @@ class _Collected:
         by_token = lengths is not None and len(array) == sum(lengths) and len(array) != len(lengths)
         parts = np.split(array, np.cumsum(lengths)[:-1]) if by_token else list(array)  # type: ignore[arg-type]
         self.rows.update(zip(numbers, parts, strict=True))
+
+    def add_written(self, numbers: list[int], written: list[list[int]]) -> None:
+        self.rows.update(zip(numbers, (np.array(ids) for ids in written), strict=True))
 
     def stacked(self) -> np.ndarray:
         """(rows, …) in the order of the data set, padded with -100 where rows differ in length."""
@@ -91,6 +111,7 @@ def measure(
     loss_only: bool = False,
     ignore: Sequence[str] = (),
     preprocess: Callable[[Any, Any], Any] | None = None,
+    write: Callable[[Batch], list[list[int]]] | None = None,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Measured:
     """Run every batch in evaluation mode; the model's mode is put back afterwards.
@@ -103,6 +124,7 @@ def measure(
         loss_only: keep no outputs.
         ignore: outputs that are not kept.
         preprocess: from the logits and labels of a batch to what is kept of the logits.
+        write: from a batch to the ids a model writes for each row, which are then kept instead of logits.
         after_batch: called after each batch.
     """
     was_training = model.training
@@ -120,16 +142,19 @@ def measure(
                 counts += objective.count(batch)
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
-            else:
+            elif write is None:
                 given = model(**batch)
-            layout = batch.get("layout")
+            layout = batch.get("decoder_layout", batch.get("layout"))
             lengths = layout.lengths if layout is not None else None
             if not loss_only:
-                kept = _logits(given, ignore)
-                if preprocess is not None:
-                    kept = _preprocessed(preprocess, kept, [batch[name] for name in found])
-                for name, value in kept.items():
-                    outputs.setdefault(name, _Collected()).add(numbers, value, lengths)
+                if write is not None:
+                    outputs.setdefault("written", _Collected()).add_written(numbers, write(batch))
+                else:
+                    kept = _logits(given, ignore)
+                    if preprocess is not None:
+                        kept = _preprocessed(preprocess, kept, [batch[name] for name in found])
+                    for name, value in kept.items():
+                        outputs.setdefault(name, _Collected()).add(numbers, value, lengths)
                 for name in found:
                     labels.setdefault(name, _Collected()).add(numbers, batch[name], lengths)
             rows += rows_of(batch)

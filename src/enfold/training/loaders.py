@@ -11,29 +11,35 @@ from torch.utils.data import DataLoader
 from enfold.training.arguments import TrainingArguments
 from enfold.training.collators import (
     Collator,
+    DataCollatorForSeq2Seq,
     DataCollatorWithPadding,
-    KeepColumns,
-    PackingCollator,
     default_data_collator,
 )
-from enfold.training.datasets import arguments_of, check_rows, lengths_of, without_unused_columns
+from enfold.training.datasets import arguments_of, check_rows, learns_pairs, lengths_of, without_unused_columns
+from enfold.training.packing import KeepColumns, PackingCollator
 from enfold.training.sampling import EpochBatches
 
 
 def collator_for(model: nn.Module, processing_class: Any) -> Collator:
     """Packing where the model takes a ``layout``; else padding where the tokenizer can, else stacking."""
-    pads = processing_class is not None and hasattr(processing_class, "pad")
-    padding: Collator = DataCollatorWithPadding(processing_class) if pads else default_data_collator
-    return PackingCollator(padding) if "layout" in arguments_of(model) else padding
+    pairs = learns_pairs(model)
+    padding: Collator = default_data_collator
+    if processing_class is not None and hasattr(processing_class, "pad"):
+        padding = (
+            DataCollatorForSeq2Seq(processing_class, model) if pairs else DataCollatorWithPadding(processing_class)
+        )
+    if "layout" not in arguments_of(model):
+        return padding
+    return PackingCollator(padding, pairs=pairs, own_labels=getattr(model, "shifts_labels", False))
 
 
-def train_batches(dataset: Any, args: TrainingArguments) -> EpochBatches:
-    """The batches of every epoch, by the settings."""
+def train_batches(dataset: Any, args: TrainingArguments, *, pairs: bool = False) -> EpochBatches:
+    """The batches of every epoch, by the settings; ``pairs`` counts the tokens of both sides of a row."""
     check_rows(dataset, "train_dataset")
     by_length = args.max_tokens_per_batch is not None or args.train_sampling_strategy == "group_by_length"
     return EpochBatches(
         len(dataset),
-        lengths=lengths_of(dataset, args.length_column_name) if by_length else None,
+        lengths=lengths_of(dataset, args.length_column_name, pairs=pairs) if by_length else None,
         batch_size=args.per_device_train_batch_size,
         max_tokens=args.max_tokens_per_batch,
         strategy=args.train_sampling_strategy,
@@ -42,13 +48,13 @@ def train_batches(dataset: Any, args: TrainingArguments) -> EpochBatches:
     )
 
 
-def eval_batches(dataset: Any, args: TrainingArguments) -> EpochBatches:
+def eval_batches(dataset: Any, args: TrainingArguments, *, pairs: bool = False) -> EpochBatches:
     """The batches of an evaluation: by length and token budget where training is, else in order."""
     check_rows(dataset, "eval_dataset")
     budget = args.max_tokens_per_batch
     return EpochBatches(
         len(dataset),
-        lengths=lengths_of(dataset, args.length_column_name) if budget else None,
+        lengths=lengths_of(dataset, args.length_column_name, pairs=pairs) if budget else None,
         batch_size=args.per_device_eval_batch_size,
         max_tokens=budget,
         strategy="sequential",

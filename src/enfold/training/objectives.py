@@ -43,6 +43,7 @@ def total_loss(sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> Tensor:
 LOSS_TERMS: dict[str, tuple[str, ...]] = {
     "labels": ("logits", "prediction_logits"),
     "next_sentence_label": ("seq_relationship_logits",),
+    "sentence_order_label": ("sop_logits",),
 }
 """Label columns the heads know; a span head compares places within a row, and computes its loss itself."""
 
@@ -82,7 +83,7 @@ class LabelObjective:
         batch = self._aligned(batch)
         targets = {name: batch[name] for name in LOSS_TERMS if batch.get(name) is not None}
         if "decoder_input_ids" not in batch and hasattr(model, "prepare_decoder_input_ids_from_labels"):
-            batch = batch | {"decoder_input_ids": model.prepare_decoder_input_ids_from_labels(batch["labels"])}
+            batch = batch | {"decoder_input_ids": _shifted(model, batch["labels"], batch.get("decoder_layout"))}
         if _labels_padding(batch):
             return self._at_padding(model, batch, targets)
         outputs = model(**{name: value for name, value in batch.items() if name not in targets})
@@ -114,6 +115,9 @@ class LabelObjective:
         kind = self.problem_type or self._kind(logits, target)
         if kind == "regression":
             return F.mse_loss(logits.view(-1), target.view(-1).float(), reduction="sum")
+        if kind == "replaced tokens":
+            counted = target != IGNORED
+            return F.binary_cross_entropy_with_logits(logits[counted], target[counted].float(), reduction="sum")
         if kind == "multi_label_classification":
             return F.binary_cross_entropy_with_logits(logits, target.float(), reduction="sum")
         try:
@@ -136,6 +140,8 @@ class LabelObjective:
 
     @staticmethod
     def _kind(logits: Tensor, target: Tensor) -> str:
+        if logits.shape == target.shape and not target.is_floating_point():
+            return "replaced tokens"  # one score a token: whether it is another than it was
         if logits.shape[-1] == 1:
             return "regression"
         return "multi_label_classification" if target.is_floating_point() else "single_label_classification"
@@ -200,12 +206,30 @@ def rows_of(batch: Batch) -> int:
 
 
 def tokens_of(batch: Batch) -> int:
-    """How many real tokens a batch has; padding is not counted."""
+    """How many real tokens a batch has, on both sides of pairs; padding is not counted."""
     mask = batch.get("attention_mask")
     ids = batch.get("input_ids")
+    written = 0
+    if "decoder_layout" in batch:
+        written = int(batch["decoder_layout"].q_lengths.sum())
+    elif "decoder_input_ids" in batch and isinstance(batch.get("labels"), Tensor):
+        written = _counted(batch["labels"])
     if isinstance(mask, Tensor):
-        return int(mask.sum())
-    return ids.numel() if isinstance(ids, Tensor) else 0
+        return int(mask.sum()) + written
+    return (ids.numel() if isinstance(ids, Tensor) else 0) + written
+
+
+def _shifted(model: Any, labels: Tensor, layout: Any) -> Tensor:
+    """What a decoder reads to say ``labels``: (batch, seq), or (tokens,) with the layout of their rows."""
+    if layout is None:
+        given: Tensor = model.prepare_decoder_input_ids_from_labels(labels)
+        return given
+    lengths = layout.q_lengths.to(labels.device)[:, None]
+    real = torch.arange(int(layout.q_lengths.max()), device=labels.device) < lengths
+    rows = labels.new_full(real.shape, IGNORED)
+    rows[real] = labels
+    shifted: Tensor = model.prepare_decoder_input_ids_from_labels(rows)
+    return shifted[real]
 
 
 def _labels_padding(batch: Batch) -> bool:

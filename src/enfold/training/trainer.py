@@ -21,7 +21,7 @@ from enfold.training.arguments import TrainingArguments
 from enfold.training.callbacks import CallbackList, DefaultFlowCallback, TrainerCallback, metric_of
 from enfold.training.checkpoints import Position
 from enfold.training.collators import Collator
-from enfold.training.datasets import arguments_of, label_columns
+from enfold.training.datasets import arguments_of, label_columns, learns_pairs
 from enfold.training.inference import EvalPrediction, Measured, PredictionOutput, measure
 from enfold.training.loaders import collator_for, eval_batches, make_loader, train_batches
 from enfold.training.loop import run_epochs, to_device
@@ -112,6 +112,7 @@ class Trainer:
         self.compute_metrics = compute_metrics
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.label_names = self.args.label_names or label_columns(self.model)
+        self.pairs = learns_pairs(self.model)
         self.data_collator = data_collator or collator_for(self.model, self.processing_class)
         self._given = optimizers
         self.optimizer: Any = optimizers[0]
@@ -173,16 +174,17 @@ class Trainer:
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The training batches, in the order that ``batches`` is set to."""
-        self.batches = train_batches(self.train_dataset, self.args)
+        self.batches = train_batches(self.train_dataset, self.args, pairs=self.pairs)
         return self._loader(self.train_dataset, self.batches, "train_dataset")
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         """The batches of an evaluation."""
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        return self._loader(dataset, eval_batches(dataset, self.args), "eval_dataset")
+        return self._loader(dataset, eval_batches(dataset, self.args, pairs=self.pairs), "eval_dataset")
 
     def _loader(self, dataset: Any, batches: EpochBatches, what: str) -> DataLoader[Any]:
-        columns = {*arguments_of(self.model), *self.label_names, "label", "label_ids"}
+        read = getattr(self.data_collator, "columns", ())
+        columns = {*arguments_of(self.model), *self.label_names, "label", "label_ids", *read}
         return make_loader(dataset, batches, self.data_collator, self.args, columns=columns, what=what)
 
     def load(self, epoch: int, done: int) -> Iterator[Batch]:
@@ -346,6 +348,10 @@ class Trainer:
         self.tell("on_predict", metrics=metrics)
         return PredictionOutput(measured.predictions, measured.label_ids, metrics)
 
+    def writer(self) -> Callable[[Batch], list[list[int]]] | None:
+        """What writes for a batch, where metrics are of what a model writes; here they are of its scores."""
+        return None
+
     def _measure(
         self, dataset: Any, prefix: str, ignore_keys: list[str] | None, *, loss_only: bool
     ) -> tuple[Measured, dict[str, float]]:
@@ -363,6 +369,7 @@ class Trainer:
                 loss_only=loss_only,
                 ignore=ignore_keys or [],
                 preprocess=self.preprocess_logits_for_metrics,
+                write=self.writer(),
                 after_batch=lambda: self.tell("on_prediction_step"),
             )
         seconds = max(1e-9, time.perf_counter() - began)
@@ -370,12 +377,7 @@ class Trainer:
         if self.compute_metrics is not None and measured.label_ids is not None:
             computed = self.compute_metrics(EvalPrediction(measured.predictions, measured.label_ids))
             metrics |= {name: getattr(value, "item", lambda value=value: value)() for name, value in computed.items()}
-        metrics |= {
-            "runtime": round(seconds, 4),
-            "samples_per_second": round(measured.rows / seconds, 3),
-            "steps_per_second": round(len(numbers) / seconds, 3),
-            "tokens_per_second": round(measured.tokens / seconds, 3),
-        }
+        metrics |= measured.speed(seconds, len(numbers))
         named = {
             name if name.startswith(f"{prefix}_") else f"{prefix}_{name}": value for name, value in metrics.items()
         }
