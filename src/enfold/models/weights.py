@@ -83,8 +83,8 @@ class Checkpoint:
         if pickles:
             return (
                 f"{self.folder} holds only pickled weights ({', '.join(pickles)}), which can run any code when "
-                f"they are read, so they are refused; take a revision with {WEIGHTS}, or convert the file where you "
-                "trust it: transformers' save_pretrained writes safetensors"
+                f"they are read, so they are refused; take a revision with {WEIGHTS}, or rewrite plain "
+                f"tensors as safetensors: enfold convert {self.folder} OUT"
             )
         return f"no weights in {self.folder}; looked for {WEIGHTS} and {INDEX}"
 
