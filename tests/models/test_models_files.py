@@ -265,7 +265,7 @@ class TestRefusals:
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
         message = self.refused(folder)
         assert "holds only pickled weights (pytorch_model.bin), which can run any code" in message
-        assert "transformers' save_pretrained writes safetensors" in message
+        assert f"enfold convert {folder} OUT" in message
 
     def test_no_weights_at_all(self, folder):
         (folder / "model.safetensors").unlink()
