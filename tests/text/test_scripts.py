@@ -23,7 +23,14 @@ def test_every_assigned_character_has_its_script():
 
 
 def test_unassigned_private_and_shared_characters():
-    assert [script_of(letter) for letter in "1 .\u0301\ue000\U000e0fff"] == ["Zyyy", "Zyyy", "Zyyy", "Zinh", "Zzzz", "Zzzz"]
+    assert [script_of(letter) for letter in "1 .\u0301\ue000\U000e0fff"] == [
+        "Zyyy",
+        "Zyyy",
+        "Zyyy",
+        "Zinh",
+        "Zzzz",
+        "Zzzz",
+    ]
 
 
 def test_every_code_has_a_name():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from text_kinds import marian
 from text_samples import TEXTS
 
 from enfold.errors import DataError, InputError
@@ -191,6 +192,12 @@ def test_special_tokens_can_get_another_name():
     assert new.convert_ids_to_tokens(new("another \u1234")["input_ids"])[0::3][:1] == ["<cls>"]
     assert new.unk_token_id in new("\u1234")["input_ids"]
     assert "[CLS]" not in new.get_vocab()
+
+
+def test_a_tokenizer_with_files_of_its_own_has_no_trainer_here(tmp_path):
+    old = Tokenizer.from_pretrained(marian(tmp_path / "marian"))
+    with pytest.raises(InputError, match="a MarianTokenizer has files of its own.*train_tokenizer"):
+        old.train_new_from_iterator(CORPUS, 300)
 
 
 def test_an_option_the_trainer_does_not_have_is_refused():

@@ -42,8 +42,13 @@ def train_new_from_iterator(
         trainer_options: further options of the trainers of the `tokenizers` library, such as ``min_frequency``.
 
     Raises:
-        InputError: an option that the trainer does not have.
+        InputError: an option that the trainer does not have, or a tokenizer whose vocabulary is no part of its engine.
     """
+    if tokenizer._engine.steps is not None:
+        raise InputError(
+            f"a {tokenizer.options.tokenizer_class} has files of its own beside its vocabulary, which no "
+            "trainer here makes; train_tokenizer makes a new tokenizer of another kind"
+        )
     renamed = dict(special_tokens_map or {})
     state = json.loads(tokenizer._engine.to_json())
     model, added, around = state["model"], state.pop("added_tokens"), state.pop("post_processor")
