@@ -22,7 +22,7 @@ class Embed(nn.Module):
         scale: what word vectors are multiplied by.
         round_scale: whether the scale is rounded to the vectors' precision first.
         roles: the parts there are.
-        project: what is brought to the stack's width, if anything is: ``words`` or the ``sum``.
+        project: what is brought to the stack's width, if anything is: ``words``, the ``sum``, or the sum ``unnormed``.
     """
 
     def __init__(self, scale: float, round_scale: bool, roles: frozenset[str], project: str | None) -> None:
@@ -51,6 +51,8 @@ class Embed(nn.Module):
             hidden = hidden + part("types")(types)
         if "positions" in self.roles:
             hidden = hidden + part("positions")(positions).to(hidden.dtype)
+        if self.project == "unnormed":
+            hidden = part("embeddings_projection")(hidden)
         if "embeddings_norm" in self.roles:
             hidden = part("embeddings_norm")(hidden)
         hidden = part("embeddings_dropout")(hidden)

@@ -123,11 +123,13 @@ class EmbeddingSpec:
         dropout: the share of values dropped at the end, in training.
         pad_id: the id whose vector starts as zeros and never receives a gradient, if any.
         types: the number of segment types (sentence A, sentence B); 0 for none.
+        ignores_types: whether types may be given all the same where there are none.
         norm: whether the sum is normalised.
         scale: what word vectors are multiplied by.
         round_scale: whether the scale is rounded to the vectors' precision first.
         width: of the word vectors, where it is not the stack's width.
-        project: what is brought to the stack's width there: the word vectors alone (``words``) or the ``sum``.
+        project: what is brought to the stack's width there: the word vectors alone (``words``), the ``sum``, or the sum
+            before its norm (``unnormed``).
         project_bias: whether that map has a bias.
     """
 
@@ -135,11 +137,12 @@ class EmbeddingSpec:
     dropout: float
     pad_id: int | None = None
     types: int = 0
+    ignores_types: bool = False
     norm: bool = True
     scale: float = 1.0
     round_scale: bool = False
     width: int | None = None
-    project: Literal["words", "sum"] = "sum"
+    project: Literal["words", "sum", "unnormed"] = "sum"
     project_bias: bool = True
 
 
@@ -213,6 +216,8 @@ class StackSpec:
         attention: of every block, or of each.
         order: where norms stand: ``post``, after each residual sum; ``pre``, before each part; ``parallel``, before
             both parts, which then see the same input.
+        block: the class of the blocks, where a family has its own.
+        blanks: whether padding is made 0 before the first block, where it is computed at all.
         final_norm: whether a norm follows the last block.
         final_dropout: the share of values dropped at the very end, in training.
         layer_drop: the share of blocks skipped, in training (Fan et al., 2020).
@@ -238,6 +243,8 @@ class StackSpec:
     block_names: Mapping[str, str]
     positions: PositionSpec | None = None
     order: Literal["post", "pre", "parallel"] = "post"
+    block: type[Any] | None = None
+    blanks: bool = False
     undropped: tuple[str, ...] = ()
     final_norm: bool = False
     final_dropout: float = 0.0

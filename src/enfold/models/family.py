@@ -40,6 +40,7 @@ class Family:
         older: (pattern, replacement) pairs that turn legacy tensor names into present ones.
         written: pairs that turn tensor names into those that files have, where these are still the legacy ones.
         derived: patterns of tensors in files that are computed here, and so are not read.
+        unread: paths of what files may hold and no class here reads.
         tokenizers: names of tokenizer classes that users of the family look for.
     """
 
@@ -55,4 +56,5 @@ class Family:
     older: tuple[tuple[str, str], ...] = ()
     written: tuple[tuple[str, str], ...] = ()
     derived: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ()

@@ -121,7 +121,7 @@ def bring_in(
     if given is None or (input_ids is not None and inputs_embeds is not None):
         raise InputError("give exactly one of input_ids and inputs_embeds")
     if token_type_ids is not None and not spec.embeddings.types:
-        if bool((token_type_ids != 0).any()):
+        if not spec.embeddings.ignores_types and bool((token_type_ids != 0).any()):
             raise InputError("this model has no token types; leave token_type_ids out")
         token_type_ids = None
     entry, bias = None, None

@@ -45,6 +45,8 @@ class _Vocabulary(Head):
     def ties(self) -> dict[str, str]:
         """The last map shares the word vectors, and its bias stands beside it."""
         own = {}
+        if not self.plan.output:
+            return super().ties
         if self.plan.tied:
             prefix = f"{self.stack_attribute}." if self.stack_attribute else ""
             words = self.stack_class.words_path.fget(self.stack)
@@ -57,6 +59,15 @@ class _Vocabulary(Head):
         """The stack's last hidden states of a packed batch, (tokens, width), before any scoring."""
         inputs = self.stack_class.enter(self.stack, **arguments)
         return self.stack_class.observe(self.stack, inputs, hidden_states=False, attentions=False).hidden
+
+    def classify(self, hidden: Tensor) -> Tensor:
+        """(…, width) through the steps and the last map, or the word vectors, to (…, outputs)."""
+        hidden = super().classify(hidden)
+        return hidden if self.plan.output else F.linear(hidden, self.get_input_embeddings().weight, self._beside)
+
+    @property
+    def _beside(self) -> nn.Parameter | None:
+        return None if self.plan.bias is None else self.get_parameter(self.plan.bias)
 
     def vocabulary_scores(self, hidden: Tensor) -> Tensor:
         """(tokens, width) to (tokens, vocabulary)."""
@@ -73,11 +84,17 @@ class _Vocabulary(Head):
 
     def get_output_embeddings(self) -> nn.Linear:
         """The linear map from hidden states to vocabulary scores."""
-        return self.get_submodule(self.plan.output)  # type: ignore[return-value]
+        if self.plan.output:
+            return self.get_submodule(self.plan.output)  # type: ignore[return-value]
+        words, bias = self.get_input_embeddings(), self._beside
+        scores = nn.Linear(words.embedding_dim, words.num_embeddings, bias=bias is not None, device="meta")
+        scores.weight, scores.bias = words.weight, bias  # type: ignore[assignment]
+        return scores
 
     def set_output_embeddings(self, decoder: nn.Linear) -> None:
         """Put another map in place, and its bias beside it."""
-        place(self, self.plan.output, decoder)
+        if self.plan.output:
+            place(self, self.plan.output, decoder)
         if self.plan.bias is not None:
             place(self, self.plan.bias, decoder.bias)
         if self.plan.buffer is not None:

@@ -23,7 +23,7 @@ Pick = Literal["pooled", "first", "first real", "last", "end", "eos", "mean", "m
 
 @dataclass(frozen=True)
 class Dense:
-    """A linear map at a path, to the stack's width or to the width that a key of the config names."""
+    """A linear map at a path, to the stack's width or to the width that a key of the config names, if it is set."""
 
     path: str
     to: str | None = None
@@ -31,7 +31,7 @@ class Dense:
 
     def build(self, width: int, config: Any, spec: Any) -> tuple[nn.Module, int]:
         """The module, and the width it gives."""
-        wanted = width if self.to is None else getattr(config, self.to)
+        wanted = (getattr(config, self.to) if self.to else None) or width
         return nn.Linear(width, wanted, bias=self.bias), wanted
 
 

@@ -178,6 +178,8 @@ def _under(name: str, path: str) -> bool:
 def _of_a_head(model: PreTrainedModel, own: str) -> bool:
     """Whether a tensor of the file belongs to a head, or to a stack of the pair, that this model does not have."""
     name = rename(own, model.family.older)
+    if any(_under(name, path) for path in model.family.unread):
+        return True
     if _names_of_heads(model, [name]) or any(name == plan.buffer for plan in model.family.heads.values()):
         return True
     spec = model.family.spec(model.config)

@@ -52,7 +52,8 @@ def build_block(spec: StackSpec, number: int) -> Block:
         **_dropout(spec, "output_dropout"),
         "output_norm": norm(spec.norm, spec.width),
     }
-    return BLOCKS[spec.order](_own_parts(spec, parts, number), spec.block_names, number)
+    kind: type[Block] = spec.block or BLOCKS[spec.order]
+    return kind(_own_parts(spec, parts, number), spec.block_names, number)
 
 
 def _dropout(spec: StackSpec, role: str) -> Parts:
@@ -112,7 +113,7 @@ def _around(spec: StackSpec) -> Parts:
     if table.types:
         parts["types"] = nn.Embedding(table.types, summed)
     if table.norm:
-        parts["embeddings_norm"] = norm(spec.norm, summed)
+        parts["embeddings_norm"] = norm(spec.norm, spec.width if table.project == "unnormed" else summed)
     parts["embeddings_dropout"] = Dropout(table.dropout)
     if width != spec.width:
         parts["embeddings_projection"] = nn.Linear(width, spec.width, bias=table.project_bias)
@@ -183,7 +184,7 @@ class Stack(Assembly):
             lowest = 0 if self.spec.positions is None else self.spec.positions.lowest
             check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place, lowest)
         hidden = self.part("embeddings")(self.part, inputs.ids, inputs.types, positions, inputs.vectors)
-        hidden = self.run(hidden, self.context(inputs, positions))
+        hidden = self.run(inputs.blank(hidden) if self.spec.blanks else hidden, self.context(inputs, positions))
         if self.has("final_norm"):
             hidden = self.part("final_norm")(hidden)
         if self.has("final_dropout"):
@@ -196,7 +197,7 @@ class Stack(Assembly):
         rotations = tuple(self.part(role)(positions, layout) for role in self._rotary_roles)
         relative = self.part("relative") if self.has("relative") else None
         score_bias = relative.bias(once=not self.runs_again) if isinstance(relative, RelativeBias) else None
-        shared: Any = None if relative is None or score_bias is not None else relative(inputs)
+        shared: Any = None if relative is None or score_bias is not None else relative(self.part, inputs)
         return Context(layout, inputs.bias, score_bias, rotations, inputs.memory, inputs.cache, shared)
 
     @property
