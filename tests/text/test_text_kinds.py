@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from text_kinds import EVERY, FOLDERS, LANGUAGES, OUTSIDE, m2m100, marian, udhr
 
+from enfold.errors import CheckpointError
 from enfold.text import AutoTokenizer, Tokenizer, tokenizer_class
 
 KINDS = list(FOLDERS)
@@ -272,5 +273,22 @@ def test_the_configuration_of_a_folder_outranks_its_model_type(made: dict[str, P
     (spm / "config.json").write_text(json.dumps({"model_type": "camembert"}))
     assert AutoTokenizer.from_pretrained(spm).options.tokenizer_class == "CamembertTokenizer"
     (spm / "config.json").write_text(json.dumps({"model_type": "m2m_100", "tokenizer_class": "NllbTokenizer"}))
-    with pytest.raises(Exception, match=r"is a unigram model; this kind of tokenizer needs a bpe model"):
+    with pytest.raises(CheckpointError, match=r"is a unigram model; this kind of tokenizer needs a bpe model"):
         AutoTokenizer.from_pretrained(spm)
+    nllb = FOLDERS["NllbTokenizer"](tmp_path / "nllb")
+    (nllb / "config.json").write_text(json.dumps({"model_type": "m2m_100"}))
+    assert AutoTokenizer.from_pretrained(nllb).options.tokenizer_class == "NllbTokenizer"
+
+
+def test_a_class_that_is_not_known(tmp_path: Path) -> None:
+    """Its files may look like those of another kind; only a tokenizer.json says what it does."""
+    folder = FOLDERS["GPT2Tokenizer"](tmp_path / "xlm")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "XLMTokenizer"}))
+    with pytest.raises(
+        CheckpointError, match=r"is a XLMTokenizer, which is read from a tokenizer\.json alone; .*BertTok"
+    ):
+        AutoTokenizer.from_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "XLMTokenizer"}))
+    assert AutoTokenizer.from_pretrained(folder).options.tokenizer_class == "PreTrainedTokenizerFast"

@@ -29,6 +29,7 @@ from enfold.text.tokenizer_json import finished
 __all__ = ["finished", "read", "reassigned"]
 
 _OLDER_NAMES = ("max_len", "additional_special_tokens")
+_OF_NO_KIND = ("PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend", "PythonBackend", "AutoTokenizer")
 _OF_THE_FILES = {
     "vocab_file",
     "merges_file",
@@ -45,7 +46,6 @@ _OF_THE_FILES = {
     "backend",
 }
 _IGNORED = {"is_local", "local_files_only", "files_loaded", "use_fast", "max_len", "additional_special_tokens"}
-_ALSO_NAMED = ("mask_token_sent",)
 
 
 def read(path: Path, overrides: Mapping[str, Any], kind: Kind | None = None) -> tuple[Engine, TokenizerOptions]:
@@ -108,6 +108,13 @@ def _found(
             f"no tokenizer in {folder}: a {kind.name} needs tokenizer.json, or {kind.looked_for}; it has: "
             f"{there or 'nothing'}"
         )
+    named = _class_named(folder, config)
+    if named and named not in _OF_NO_KIND:
+        known = list(KINDS)
+        raise CheckpointError(
+            f"the tokenizer of {folder} is a {named}, which is read from a tokenizer.json alone; read from files of "
+            f"their own are: {', '.join(known)}{near(named, known)}"
+        )
     kind = kind_of_files(folder)
     if kind is None:
         raise CheckpointError(f"no tokenizer in {folder}: looked for {LOOKED_FOR}; it has: {there or 'nothing'}")
@@ -116,14 +123,17 @@ def _found(
 
 def _named(folder: Path, config: Mapping[str, Any]) -> Kind | None:
     """The kind that the configuration names, or that the model type has where its files are there."""
-    model = _object(folder / "config.json") if not config.get("tokenizer_class") else {}
-    named = config.get("tokenizer_class") or model.get("tokenizer_class")
+    named = _class_named(folder, config)
     if named:
-        return kind_of_class(str(named))
-    kind = kind_of_model(model.get("model_type"))
+        return kind_of_class(named)
+    kind = kind_of_model(_object(folder / "config.json").get("model_type"))
     if kind is None or kind.files_in(folder) is not None or (folder / "tokenizer.json").is_file():
         return kind
     return kind_of_files(folder) or kind  # a body with the vocabulary of another family
+
+
+def _class_named(folder: Path, config: Mapping[str, Any]) -> str:
+    return str(config.get("tokenizer_class") or _object(folder / "config.json").get("tokenizer_class") or "")
 
 
 def _of_one_file(path: Path, kind: Kind | None) -> tuple[Kind, dict[str, Path], None]:
@@ -151,6 +161,8 @@ def _whole(
 ) -> tuple[Engine, TokenizerOptions]:
     """From a ``tokenizer.json``: the engine as it is; its settings change only where the caller asks for it."""
     raw = tokenizer_json.read(file)
+    if kind is not None and kind.outside:
+        kind = None  # somebody brought it into the engine after all
     _add_missing(raw, folder, config)
     settings: dict[str, Any] = {
         name: config[name]
