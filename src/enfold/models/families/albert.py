@@ -114,4 +114,5 @@ FAMILY = Family(
     },
     older=bert.OLDER,
     derived=bert.DERIVED,
+    tokenizers=("AlbertTokenizer", "AlbertTokenizerFast"),
 )

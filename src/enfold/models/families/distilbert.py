@@ -107,4 +107,5 @@ FAMILY = Family(
     tasks={"ForPreTraining": "ForMaskedLM"},
     older=bert.OLDER,
     derived=bert.DERIVED,
+    tokenizers=("DistilBertTokenizer", "DistilBertTokenizerFast"),
 )

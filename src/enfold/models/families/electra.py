@@ -84,4 +84,5 @@ FAMILY = Family(
     },
     older=bert.OLDER,
     derived=bert.DERIVED,
+    tokenizers=("ElectraTokenizer", "ElectraTokenizerFast"),
 )

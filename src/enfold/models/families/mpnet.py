@@ -82,4 +82,5 @@ FAMILY = Family(
     tasks={"ForPreTraining": "ForMaskedLM"},
     older=bert.OLDER,
     derived=bert.DERIVED,
+    tokenizers=("MPNetTokenizer", "MPNetTokenizerFast"),
 )

@@ -78,4 +78,12 @@ FAMILY = Family(
     tasks={"ForPreTraining": "ForMaskedLM"},
     older=bert.OLDER,
     derived=bert.DERIVED,
+    tokenizers=(
+        "RobertaTokenizer",
+        "RobertaTokenizerFast",
+        "XLMRobertaTokenizer",
+        "XLMRobertaTokenizerFast",
+        "CamembertTokenizer",
+        "CamembertTokenizerFast",
+    ),
 )
