@@ -208,7 +208,24 @@ class DecoderParity(FamilyParity):
 
 
 class PairParity(FamilyParity):
-    """A family of encoder-decoders. Some heads have one of the stacks alone."""
+    """A family of encoder-decoders. Some heads have one of the stacks alone.
+
+    Attributes:
+        loud_words: what word vectors are multiplied by, where positions tell places apart too little.
+    """
+
+    loud_words: ClassVar[float] = 1.0
+
+    @classmethod
+    def pair(cls, head: str, config: str, **more: Any) -> Pair:
+        pair = super().pair(head, config, **more)
+        factor = 1.0 if cls.configs[config].get("scale_embedding") else cls.loud_words
+        with torch.no_grad():
+            for name, parameter in pair.theirs.named_parameters():  # shared ones come once
+                if name.endswith(("shared.weight", "embed_tokens.weight")):
+                    parameter *= factor
+        pair.ours.load_state_dict(pair.theirs.state_dict())
+        return pair
 
     @classmethod
     def caches(cls, head: str) -> bool:

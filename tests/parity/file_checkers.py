@@ -35,6 +35,9 @@ def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Pat
     read, report = their_class.from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         assert not report[what], f"{what}: {sorted(map(str, report[what]))}"
+    learns = {name: parameter.requires_grad for name, parameter in pair.theirs.named_parameters()}
+    for name, parameter in read.named_parameters():
+        parameter.requires_grad_(learns[name])  # theirs forgets which tables are fixed
     assert_same_outputs(Pair(pair.ours, read.eval()), inputs, exact=exact)
 
 

@@ -30,6 +30,7 @@ class TestMarian(PairParity):
     prefix = "Marian"
     heads = ("Model", "MTModel", "ForCausalLM")
     no_dropout = NO_DROPOUT
+    loud_words = 5.0
     configs = {
         "usual": SMALL | PUBLISHED | {"activation_function": "swish", "scale_embedding": True},
         "plain": SMALL | PUBLISHED,

@@ -142,10 +142,13 @@ def _settle_ties(model: PreTrainedModel, tensors: dict[str, Tensor]) -> None:
     for name, source in pairs.items():
         if name in tensors and source not in tensors:
             tensors[source] = tensors[name]
-        elif source in tensors and name not in tensors and name not in model.tied():
-            # Word vectors give no head that the file lacks, but older files hold what both stacks share once.
-            if differing or _in_stack(model, name) or not _in_stack(model, source):
-                tensors[name] = tensors[source].clone()
+        # Word vectors give no head that the file lacks, but older files hold what both stacks share once.
+        elif (
+            source in tensors
+            and name not in (*tensors, *model.tied())
+            and (differing or _in_stack(model, name) or not _in_stack(model, source))
+        ):
+            tensors[name] = tensors[source].clone()
     for name in model.tied():
         tensors.pop(name, None)
 

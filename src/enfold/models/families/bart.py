@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from enfold.layers import specs
-from enfold.layers.specs import PairSpec, StackSpec
+from enfold.layers.specs import AttentionSpec, PairSpec, StackSpec
 from enfold.models import heads, language_heads
 from enfold.models.config import PreTrainedConfig
 from enfold.models.encoder import DecoderModel
@@ -92,6 +93,7 @@ def side(config: Any, name: str, *, norm: bool = True, **more: Any) -> StackSpec
     words = specs.EmbeddingSpec(
         vocabulary=config.vocab_size, pad_id=config.pad_token_id, dropout=config.dropout, norm=norm
     )
+    decodes, inner = name == "decoder", config.activation_dropout
     common: dict[str, Any] = {
         "width": config.d_model,
         "depth": getattr(config, f"{name}_layers"),
@@ -99,44 +101,34 @@ def side(config: Any, name: str, *, norm: bool = True, **more: Any) -> StackSpec
         "init_std": config.init_std,
         "embeddings": replace(words, scale=config.d_model**0.5) if config.scale_embedding else words,
         "positions": specs.PositionSpec(capacity=config.max_position_embeddings, offset=2),
-        "attention": specs.AttentionSpec(
-            heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout
-        ),
+        "attention": AttentionSpec(heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout),
         "feed_forward": specs.FeedForwardSpec(
-            width=getattr(config, f"{name}_ffn_dim"),
-            activation=config.activation_function,
-            dropout=config.activation_dropout,
+            width=getattr(config, f"{name}_ffn_dim"), activation=config.activation_function, dropout=inner
         ),
         "norm": specs.NormSpec(eps=1e-5),
         "layer_drop": getattr(config, f"{name}_layerdrop"),
-        "causal": name == "decoder",
-        "cross": name == "decoder",
+        "causal": decodes,
+        "cross": decodes,
         "names": NAMES,
         "block_names": BLOCK,
     }
     return StackSpec(**(common | more))
 
 
-def pair(config: Any, **more: Any) -> PairSpec:
+def pair(config: Any, *, make: Callable[..., StackSpec] = side, **more: Any) -> PairSpec:
     """Both stacks, with the same differences from BART's."""
-    return PairSpec(encoder=side(config, "encoder", **more), decoder=side(config, "decoder", **more), shared="shared")
+    return PairSpec(encoder=make(config, "encoder", **more), decoder=make(config, "decoder", **more), shared="shared")
 
 
 STACKS = {"Model": EncoderDecoderModel, "Decoder": DecoderModel}
-WRITES = Plan(
-    kind=language_heads.ConditionalGeneration, output="lm_head", output_bias=False, buffer="final_logits_bias"
-)
 WRITES_ALONE = Plan(kind=language_heads.DecoderAlone, output="lm_head", output_bias=False, stack="Decoder")
+WRITES = replace(WRITES_ALONE, kind=language_heads.ConditionalGeneration, buffer="final_logits_bias", stack="Model")
 WRITERS = {"ForConditionalGeneration": WRITES, "ForCausalLM": WRITES_ALONE}
+DROP = Drop(("classifier_dropout",))
 CLASSIFIES = Plan(
     kind=heads.SequenceClassification,
     pick="eos",
-    steps=(
-        Drop(("classifier_dropout",)),
-        Dense("classification_head.dense"),
-        Activation("tanh"),
-        Drop(("classifier_dropout",)),
-    ),
+    steps=(DROP, Dense("classification_head.dense"), Activation("tanh"), DROP),
     output="classification_head.out_proj",
 )
 HEADS = WRITERS | {

@@ -1,4 +1,4 @@
-"""M2M100 (Fan et al., 2021) and NLLB: pre-norm blocks, last norms, and sines by the number of tokens that are no padding."""
+"""M2M100 (Fan et al., 2021) and NLLB: pre-norm blocks, last norms, and sines by the number of real tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marian (Junczys-Dowmunt et al., 2018): BART's blocks with fixed positions; a decoder may have a vocabulary of its own."""
+"""Marian (Junczys-Dowmunt et al., 2018): BART's blocks with fixed positions; a decoder may have its own vocabulary."""
 
 from __future__ import annotations
 

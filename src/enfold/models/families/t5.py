@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from enfold.errors import InputError
 from enfold.layers import specs
-from enfold.layers.specs import PairSpec, StackSpec
-from enfold.models import heads, language_heads
+from enfold.layers.specs import StackSpec
+from enfold.models import heads
 from enfold.models.config import PreTrainedConfig
 from enfold.models.encoder import EncoderModel
 from enfold.models.encoder_decoder import EncoderDecoderModel
 from enfold.models.families import bart
 from enfold.models.family import Family
-from enfold.models.plan import Drop, Plan, Scale
+from enfold.models.plan import Plan, Scale
 
 
-class EitherConfig(PreTrainedConfig):
-    """What T5 and mT5 have in ``config.json``. Both stacks share their word vectors, whatever it says of tying."""
+class T5Config(PreTrainedConfig):
+    """The ``config.json`` of model type ``t5``. Both stacks share their words, whatever it says of tying; where it says
+    that words are not tied, it is of T5 1.1 or later, whose last states are not scaled."""
 
+    model_type = "t5"
+    scales: ClassVar[bool] = True
     aliases: ClassVar[dict[str, str]] = {
         "hidden_size": "d_model",
         "num_attention_heads": "num_heads",
@@ -26,14 +31,19 @@ class EitherConfig(PreTrainedConfig):
         "head_dim": "d_kv",
     }
 
+    vocab_size: int = 32128
     d_model: int = 512
     d_kv: int = 64
+    d_ff: int = 2048
+    num_layers: int = 6
     num_decoder_layers: int | None = None
+    num_heads: int = 8
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
     dropout_rate: float = 0.1
     layer_norm_epsilon: float = 1e-6
     initializer_factor: float = 1.0
+    feed_forward_proj: str = "relu"
     is_encoder_decoder: bool = True
     use_cache: bool = True
     pad_token_id: int | None = 0
@@ -46,41 +56,21 @@ class EitherConfig(PreTrainedConfig):
 
     def __init__(self, **values: Any) -> None:
         """Take fields by name, and work out those that others imply."""
-        super().__init__(**values | {"tie_word_embeddings": True})
-        given = self.feed_forward_proj  # type: ignore[attr-defined]
-        gated, _, name = given.rpartition("-")
+        scaled = {"scale_decoder_outputs": values.get("tie_word_embeddings") is not False} if self.scales else {}
+        super().__init__(**scaled | values | {"tie_word_embeddings": True})
+        gated, _, name = (given := self.feed_forward_proj).rpartition("-")
         if gated not in ("", "gated"):
             raise InputError(f"feed_forward_proj={given!r} must be an activation, such as 'relu', or 'gated-' and one")
-        if self.num_decoder_layers is None:
-            self.num_decoder_layers = self.num_layers  # type: ignore[attr-defined]
-        if self.dense_act_fn is None:
-            self.dense_act_fn = "gelu_new" if given == "gated-gelu" else name
-        if self.is_gated_act is None:
-            self.is_gated_act = gated == "gated"
+        self.num_decoder_layers = self.num_layers if self.num_decoder_layers is None else self.num_decoder_layers
+        self.dense_act_fn = self.dense_act_fn or ("gelu_new" if given == "gated-gelu" else name)
+        self.is_gated_act = gated == "gated" if self.is_gated_act is None else self.is_gated_act
 
 
-class T5Config(EitherConfig):
-    """The ``config.json`` of model type ``t5``. Where a file says that words are not tied, it is of T5 1.1 or later,
-    whose last states are not scaled."""
-
-    model_type = "t5"
-
-    vocab_size: int = 32128
-    d_ff: int = 2048
-    num_layers: int = 6
-    num_heads: int = 8
-    feed_forward_proj: str = "relu"
-    scale_decoder_outputs: bool = True
-
-    def __init__(self, **values: Any) -> None:
-        """Take fields by name."""
-        super().__init__(**{"scale_decoder_outputs": values.get("tie_word_embeddings") is not False} | values)
-
-
-class MT5Config(EitherConfig):
+class MT5Config(T5Config):
     """The ``config.json`` of model type ``mt5``; last states are not scaled."""
 
     model_type = "mt5"
+    scales: ClassVar[bool] = False
 
     vocab_size: int = 250112
     d_ff: int = 1024
@@ -114,61 +104,45 @@ def block_names(config: Any, name: str) -> dict[str, str]:
 
 def side(config: Any, name: str) -> StackSpec:
     """One of the two stacks."""
+    decodes, heads = name == "decoder", config.num_heads
     buckets, farthest = config.relative_attention_num_buckets, config.relative_attention_max_distance
     bare: dict[str, Any] = {"bias": False, "dropout": config.dropout_rate}
     gated: Any = "separate" if config.is_gated_act else "no"
     return StackSpec(
         width=config.d_model,
-        depth=config.num_layers if name == "encoder" else config.num_decoder_layers,
+        depth=config.num_decoder_layers if decodes else config.num_layers,
         dropout=config.dropout_rate,
         init_std=0.02 * config.initializer_factor,
         embeddings=specs.EmbeddingSpec(vocabulary=config.vocab_size, dropout=config.dropout_rate, norm=False),
-        attention=specs.AttentionSpec(
-            heads=config.num_heads, head_width=config.d_kv, scale=1.0, output_bias=False, **bare
-        ),
+        attention=specs.AttentionSpec(heads=heads, head_width=config.d_kv, scale=1.0, output_bias=False, **bare),
         feed_forward=specs.FeedForwardSpec(width=config.d_ff, activation=config.dense_act_fn, gated=gated, **bare),
         norm=specs.NormSpec(eps=config.layer_norm_epsilon, kind="rms"),
         order="pre",
         final_norm=True,
         final_dropout=config.dropout_rate,
-        causal=name == "decoder",
-        cross=name == "decoder",
-        relative=specs.RelativeSpec(
-            heads=config.num_heads, buckets=buckets, max_distance=farthest, both_ways=name == "encoder"
-        ),
+        causal=decodes,
+        cross=decodes,
+        relative=specs.RelativeSpec(heads=heads, buckets=buckets, max_distance=farthest, both_ways=not decodes),
         names=NAMES,
         block_names=block_names(config, name),
     )
 
 
-def spec(config: Any) -> PairSpec:
-    """What the two stacks are made of."""
-    return PairSpec(encoder=side(config, "encoder"), decoder=side(config, "decoder"), shared="shared")
-
-
 def output_scale(config: Any) -> float:
     """What the decoder's last states are multiplied by before they are compared with the words."""
-    return config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
+    return config.d_model**-0.5 if config.scales and config.scale_decoder_outputs else 1.0
 
 
 FAMILY = Family(
     attribute="transformer",
     members={"T5": T5Config, "MT5": MT5Config},
-    spec=spec,
+    spec=partial(bart.pair, make=side),
     stacks={"Model": EncoderDecoderModel, "EncoderModel": EncoderModel},
     heads={
-        "ForConditionalGeneration": Plan(
-            kind=language_heads.ConditionalGeneration,
-            steps=(Scale(output_scale),),
-            output="lm_head",
-            output_bias=False,
-            attribute="",
-        ),
+        "ForConditionalGeneration": replace(bart.WRITES, buffer=None, steps=(Scale(output_scale),), attribute=""),
         "ForSequenceClassification": bart.CLASSIFIES,
         "ForQuestionAnswering": Plan(kind=heads.QuestionAnswering, output="qa_outputs", attribute=""),
-        "ForTokenClassification": Plan(
-            kind=heads.TokenClassification, steps=(Drop(("classifier_dropout",)),), stack="EncoderModel"
-        ),
+        "ForTokenClassification": Plan(kind=heads.TokenClassification, steps=(bart.DROP,), stack="EncoderModel"),
     },
     tasks={"ForPreTraining": "ForConditionalGeneration"},
     always_shares=True,
