@@ -79,6 +79,17 @@ def test_the_config_makes_the_same_model(example):
         torch.testing.assert_close(again(ids).logits, model(ids).logits, rtol=1e-5, atol=1e-5)
 
 
+def test_a_file_is_read_as_a_model_and_answers_as_the_one_it_was_written_from(example):
+    from enfold import AutoModelForCausalLM
+
+    model, path = example
+    found = AutoModelForCausalLM.from_pretrained(path)
+    assert found.config.model_type == model.config.model_type
+    ids = torch.tensor([[1, 5, 9, 13, 20, 3], [4, 8, 15, 16, 23, 42]])
+    with torch.no_grad():
+        torch.testing.assert_close(found(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["llama", "llama-tied", "qwen2", "gpt2"])
 def test_transformers_reads_the_same_from_the_file(name, tmp_path):
     from transformers import AutoModelForCausalLM
