@@ -26,6 +26,8 @@ NOT_RUN = {
 """Shell blocks that begin with one of these are for a person, and why."""
 IN_A_PROJECT = {"docs/evaluation.md", "docs/feedback.md", "docs/serving.md"}
 SERVICE_WAS_USED = {"docs/feedback.md"}
+WITH_THE_REAL_MODEL = {"docs/writing.md"}
+"""What a model that was not trained writes is no text at all; the package index has a small one that was."""
 SERVES_BY_THE_COMMAND = "docs/quickstart.md"
 """Where `enfold serve &` is a process of its own; elsewhere what it calls runs in a thread, to save seconds."""
 
@@ -52,6 +54,9 @@ def test_the_code_of_a_page_runs(
         write_files(folder)
     if page in SERVICE_WAS_USED:
         use_service(folder)
+    if page in WITH_THE_REAL_MODEL:
+        monkeypatch.delenv("ENFOLD_HOME")
+        monkeypatch.delenv("ENFOLD_OFFLINE")
     monkeypatch.chdir(folder)
     with Reader(as_process=page == SERVES_BY_THE_COMMAND) as reader:
         for block in filter(is_run, blocks(page)):
