@@ -80,11 +80,11 @@ class Problem:
             padding = group.padding.to(dtype)
             bias = padding if bias is None else bias + padding
         if self.causal or self.window is not None:
-            unseen = self._unseen(group, heads, device)
+            unseen = self._unseen(group, heads, device, dtype)
             bias = unseen if bias is None else bias + unseen
         return bias
 
-    def _unseen(self, group: Group, heads: int, device: torch.device) -> Tensor:
+    def _unseen(self, group: Group, heads: int, device: torch.device, dtype: torch.dtype) -> Tensor:
         """-inf where a query may not look, else 0. A row's last query stands at its last key."""
         ahead = [self.kv_lengths[row] - self.q_lengths[row] for row in group.rows]
         shifts = torch.tensor(ahead[:1] if len(set(ahead)) == 1 else ahead)
@@ -95,7 +95,7 @@ class Problem:
             unseen |= k_at > q_at
         if self.window is not None:
             unseen |= (k_at - q_at).abs() > self.window
-        scores = torch.zeros(unseen.shape).masked_fill_(unseen, float("-inf")).to(device)
+        scores = torch.zeros(unseen.shape, dtype=dtype).masked_fill_(unseen, float("-inf")).to(device)
         return scores if len(shifts) == 1 else scores.repeat_interleave(heads, 0)
 
 

@@ -2,13 +2,15 @@
 
 Storage is (rows, key heads, capacity, head_width) a block, with a length for each row: rows of any lengths stand side
 by side, nothing is padded in between, and taking tokens back is a smaller number. Cross-attention's keys and values are
-kept once for each row of the encoder, however many beams read them.
+kept once for each row of the encoder, however many beams read them. What is kept carries no gradient.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -75,13 +77,20 @@ class Cache:
         return Pass(self, layout)
 
     def select(self, rows: Tensor | Sequence[int]) -> None:
-        """Keep, reorder or repeat rows."""
+        """Keep, reorder or repeat rows.
+
+        Raises:
+            InputError: there is no such row.
+        """
         chosen = rows.tolist() if isinstance(rows, Tensor) else list(rows)
         if chosen == list(range(self.rows)):
             return
+        strange = [row for row in chosen if not 0 <= row < self.rows]
+        if strange:
+            raise InputError(f"there is no row {strange[0]}; the cache has {self.rows}")
         used = self.get_seq_length()
         for kept in self._own.values():
-            index = torch.tensor(chosen, device=kept.keys.device)
+            index = torch.tensor(chosen, dtype=torch.long, device=kept.keys.device)
             kept.keys, kept.values = (_moved(own, index, used) for own in (kept.keys, kept.values))
         self.lengths = [self.lengths[row] for row in chosen]
         self._source = [self._source[row] for row in chosen]
@@ -135,6 +144,7 @@ class Pass:
         self._within = torch.arange(layout.positions.shape[0], device=device) - layout.first[self._row_of]
         self._slots = torch.tensor(self._starts, device=device)[self._row_of] + self._within
         self._masks: dict[tuple[bool, int | None], Tensor | None] = {}
+        self._cross_masks: dict[tuple[int, ...], Tensor | None] = {}
         offsets = torch.tensor([0, *self._totals]).cumsum(0).to(device)
         totals = torch.tensor(self._totals)
         self.layout = Layout(
@@ -177,7 +187,7 @@ class Pass:
             return None
         keys, values = kept.keys[:, :, : self._longest], kept.values[:, :, : self._longest]
         mask = self._mask(layout, q)
-        return self._rows(q, keys, values, mask, attention, context.score_bias, self._totals)
+        return self._rows(q, keys, values, mask, attention, self._counts, self._totals, context.score_bias)
 
     def _mask(self, layout: Layout, q: Tensor) -> Tensor | None:
         """(rows, 1, new tokens, longest): -inf where a token may not look; None where each sees all."""
@@ -204,13 +214,16 @@ class Pass:
         values: Tensor,
         mask: Tensor | None,
         attention: Any,
-        score_bias: ScoreBias | None,
+        counts: Sequence[int],
         lengths: Sequence[int],
+        score_bias: ScoreBias | None = None,
     ) -> Tensor:
-        """Batched attention of (tokens, heads, head_width) queries to (rows, kv_heads, length, head_width) keys."""
+        """Batched attention of (tokens, heads, head_width) queries to (rows, kv_heads, length, head_width) keys; rows
+        have so many queries (``counts``) and keys (``lengths``).
+        """
         rows, kv_heads, length, width = keys.shape
-        heads, count = q.shape[1], max(self._counts, default=0)
-        even = min(self._counts, default=0) == count
+        heads, count = q.shape[1], max(counts, default=0)
+        even = min(counts, default=0) == count
         if even:
             padded = q.view(rows, count, heads, width)
         else:
@@ -231,7 +244,7 @@ class Pass:
         if mask is not None and not even:
             weights = weights.nan_to_num(0.0)
         for observe in attention.observers:
-            sizes = enumerate(zip(self._counts, lengths, strict=True))
+            sizes = enumerate(zip(counts, lengths, strict=True))
             observe([weights[row, :, :own, :total] for row, (own, total) in sizes])
         out = (weights.view(rows, kv_heads, shared * count, length) @ values).view(rows, heads, count, width)
         out = out.transpose(1, 2)
@@ -255,16 +268,30 @@ class Pass:
         self._cache._cross[number] = _Kept(*kept)
 
     def cross(self, number: int, q: Tensor, attention: Any) -> Tensor:
-        """Attend to the encoder's keys and values: (tokens, heads, head_width)."""
-        cache = self._cache
-        kept, source = cache._cross[number], cache._source
-        lengths = [cache._source_lengths[row] for row in source]
+        """Attend to the encoder's keys and values: (tokens, heads, head_width).
+
+        Rows side by side that look at the same encoder's row, as beams do, are computed as one row with all their
+        queries, so that keys and values are read where they are.
+        """
+        kept, alike = self._cache._cross[number], 1
+        if not attention.observers and len(set(self._counts)) == 1:
+            alike = math.gcd(*(len(list(same)) for _, same in groupby(self._cache._source)))
+        source = self._cache._source[::alike]
+        counts = [count * alike for count in self._counts[::alike]]
+        lengths = [self._cache._source_lengths[row] for row in source]
         keys, values = kept.keys, kept.values
         if source != list(range(keys.shape[0])):
-            index = torch.tensor(source, device=q.device)
+            index = torch.tensor(source, dtype=torch.long, device=q.device)
             keys, values = keys.index_select(0, index), values.index_select(0, index)
-        mask = None
-        if min(lengths) < keys.shape[2]:
-            hidden = torch.arange(keys.shape[2])[None] >= torch.tensor(lengths)[:, None]
-            mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None, None].to(q.device, q.dtype)
-        return self._rows(q, keys, values, mask, attention, None, lengths)
+        return self._rows(q, keys, values, self._cross_mask(lengths, q, keys.shape[2]), attention, counts, lengths)
+
+    def _cross_mask(self, lengths: Sequence[int], q: Tensor, longest: int) -> Tensor | None:
+        """(rows, 1, 1, longest): -inf at the encoder's padding; None where there is none."""
+        key = tuple(lengths)
+        if key not in self._cross_masks:
+            mask = None
+            if min(lengths, default=longest) < longest:
+                hidden = torch.arange(longest)[None] >= torch.tensor(lengths)[:, None]
+                mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None, None].to(q.device, q.dtype)
+            self._cross_masks[key] = mask
+        return self._cross_masks[key]
