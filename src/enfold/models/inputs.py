@@ -27,6 +27,7 @@ class Inputs:
         layout: where each row lies among the packed tokens.
         ids, types, positions: (tokens,), or None.
         vectors: (tokens, width) in place of ids, or None.
+        languages: (tokens,) the number of each token's language, or None.
         entry: the way back; None for a batch that came packed.
         bias: (rows or 1, heads or 1, length or 1, length) added to the attention scores; None when packed.
         memory: what cross-attention looks at.
@@ -42,6 +43,7 @@ class Inputs:
     bias: Tensor | None = None
     memory: Memory | None = None
     cache: Pass | None = None
+    languages: Tensor | None = None
 
     def outside(self, values: Tensor) -> Tensor:
         """(tokens, …) as the caller sees it: (batch, seq, …), or unchanged for a batch that came packed."""
@@ -151,7 +153,12 @@ def bring_in(
         )
     if cache is None:
         return Inputs(layout, ids, types, positions, vectors, entry, bias)
-    return _continued(Inputs(layout, ids, types, positions, vectors, entry, bias), cache, counted=position_ids is None)
+    return _continued(
+        Inputs(layout, ids, types, positions, vectors, entry, bias),
+        cache,
+        spec.first_place,
+        counted=position_ids is None,
+    )
 
 
 def _is_seen_through(spec: StackSpec, mask: Tensor) -> bool:
@@ -169,14 +176,14 @@ def _of_new_tokens(mask: Tensor | None, shape: tuple[int, int], cache: Cache | N
     return mask[:, -shape[1] :]
 
 
-def _continued(inputs: Inputs, cache: Cache, *, counted: bool) -> Inputs:
+def _continued(inputs: Inputs, cache: Cache, first_place: int, *, counted: bool) -> Inputs:
     """The batch after what the cache holds: tokens stand behind those of their row, and padding has no place."""
     if inputs.bias is not None:
         raise InputError("past_key_values go with a mask of places, (batch, seq); a 3-D or 4-D mask is not possible")
     opened = cache.open(inputs.layout)
     inputs.cache = opened
     if inputs.positions is not None and counted:
-        starts = torch.tensor(cache.lengths, device=inputs.positions.device)
-        inputs.positions = inputs.positions + starts[inputs.layout.row_of]
+        starts = torch.tensor(cache.lengths, device=inputs.positions.device)[inputs.layout.row_of]
+        inputs.positions = inputs.positions + starts * (inputs.positions >= first_place)
     inputs.layout = opened.layout
     return inputs
