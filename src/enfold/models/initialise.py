@@ -3,6 +3,7 @@
     linear weight, embedding       normal(0, std), std = the config's ``initializer_range``
     the padding row of embeddings  0
     linear bias, other parameters  0
+    buffers                        0
     norm weight, bias              1, 0
     fixed sines and cosines        themselves
 
@@ -23,8 +24,11 @@ __all__ = ["initialise", "resized_rows"]
 
 @torch.no_grad()
 def initialise(model: nn.Module, std: float, only: Container[str] | None = None) -> None:
-    """Fill the parameters of ``model`` at random; those named in ``only``, or all."""
+    """Fill the parameters and buffers of ``model``, weights at random; those named in ``only``, or all."""
     for path, module in model.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if only is None or f"{path}.{name}".lstrip(".") in only:
+                buffer.zero_()
         for name, parameter in module.named_parameters(recurse=False):
             if only is not None and f"{path}.{name}".lstrip(".") not in only:
                 continue
