@@ -23,14 +23,23 @@ class Embed(nn.Module):
         round_scale: whether the scale is rounded to the vectors' precision first.
         roles: the parts there are.
         project: what is brought to the stack's width, if anything is: ``words``, the ``sum``, or the sum ``unnormed``.
+        scales_vectors: whether vectors given in place of ids are multiplied too.
     """
 
-    def __init__(self, scale: float, round_scale: bool, roles: frozenset[str], project: str | None) -> None:
+    def __init__(
+        self,
+        scale: float,
+        round_scale: bool,
+        roles: frozenset[str],
+        project: str | None,
+        scales_vectors: bool = False,
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.round_scale = round_scale
         self.roles = roles
         self.project = project
+        self.scales_vectors = scales_vectors
 
     def forward(
         self,
@@ -42,7 +51,7 @@ class Embed(nn.Module):
     ) -> Tensor:
         """(tokens,) ids, types and places, or (tokens, width) vectors in place of ids, to (tokens, width)."""
         hidden = part("words")(input_ids) if inputs_embeds is None else inputs_embeds
-        if self.scale != 1.0 and inputs_embeds is None:
+        if self.scale != 1.0 and (inputs_embeds is None or self.scales_vectors):
             hidden = hidden * self._scale(hidden)
         if self.project == "words":
             hidden = part("embeddings_projection")(hidden)

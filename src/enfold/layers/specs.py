@@ -127,6 +127,7 @@ class EmbeddingSpec:
         norm: whether the sum is normalised.
         scale: what word vectors are multiplied by.
         round_scale: whether the scale is rounded to the vectors' precision first.
+        scales_vectors: whether vectors given in place of ids are multiplied too.
         width: of the word vectors, where it is not the stack's width.
         project: what is brought to the stack's width there: the word vectors alone (``words``), the ``sum``, or the sum
             before its norm (``unnormed``).
@@ -141,6 +142,7 @@ class EmbeddingSpec:
     norm: bool = True
     scale: float = 1.0
     round_scale: bool = False
+    scales_vectors: bool = False
     width: int | None = None
     project: Literal["words", "sum", "unnormed"] = "sum"
     project_bias: bool = True
@@ -225,7 +227,8 @@ class StackSpec:
         cross: whether blocks also attend to another stack's states.
         relative: the score bias by distance that all blocks share, if there is one.
         names: where a checkpoint keeps each part of the stack: role to dotted path (see ``enfold.layers.places``).
-        block_names: the same for the parts of a block.
+        block_names: the same for the parts of a block. A path that begins with ``/`` starts at the stack; ``{}`` in it
+            is the number of the block.
         block_paths: where each run of a block finds it, for stacks that share blocks; ``names["blocks"]`` and a number
             where empty.
         parts: parts of one family alone: role to a function of (spec, number of the block or -1) that makes the module.

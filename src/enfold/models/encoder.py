@@ -227,7 +227,9 @@ class EncoderModel(Stack, PreTrainedModel):
         if self._shared is not None:
             place(self, self._shared, table)
         self.set_words(table)
-        self.config.vocab_size = table.num_embeddings  # type: ignore[attr-defined]
+        for key in ("vocab_size", "decoder_vocab_size"):  # the second is there where a decoder may have its own
+            if hasattr(self.config, key):
+                setattr(self.config, key, table.num_embeddings)
 
 
 class DecoderModel(EncoderModel):

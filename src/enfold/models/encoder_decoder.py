@@ -19,9 +19,10 @@ from enfold.models.encoder import opened_cache, returned
 from enfold.models.inputs import Inputs, bring_in
 from enfold.models.outputs import StackOutput
 from enfold.models.pretrained import PreTrainedModel
+from enfold.models.resizing import resize_words
 from enfold.models.stack import Stack
 
-__all__ = ["EncoderDecoderModel"]
+__all__ = ["EncoderDecoderModel", "resize_decoder_words"]
 
 
 @dataclass(eq=False)
@@ -317,13 +318,42 @@ class EncoderDecoderModel(PreTrainedModel):
         return self.decoder
 
     def get_input_embeddings(self) -> nn.Embedding:
-        """The table of word vectors."""
-        return self.get_submodule(self.words_path)  # type: ignore[return-value]
+        """The table of word vectors; the encoder's, where the decoder has another vocabulary."""
+        shared = self.spec.shared
+        return self.encoder.part("words") if shared is None else self.get_submodule(shared)  # type: ignore[return-value]
 
     def set_input_embeddings(self, table: nn.Embedding) -> None:
-        """Put another table of word vectors in place, in both stacks."""
+        """Put another table of word vectors in place, in both stacks if they share them."""
+        config: Any = self.config
+        self.encoder.set_words(table)
         if self.spec.shared is not None:
             place(self, self.spec.shared, table)
-        for stack in (self.encoder, self.decoder):
-            stack.set_words(table)
-        self.config.vocab_size = table.num_embeddings  # type: ignore[attr-defined]
+            self.set_decoder_input_embeddings(table)
+        config.vocab_size = table.num_embeddings
+
+    def get_decoder_input_embeddings(self) -> nn.Embedding:
+        """The decoder's table of word vectors."""
+        return self.decoder.part("words")  # type: ignore[return-value]
+
+    def set_decoder_input_embeddings(self, table: nn.Embedding) -> None:
+        """Put another table of word vectors in place, in the decoder."""
+        self.decoder.set_words(table)
+        if hasattr(self.config, "decoder_vocab_size"):
+            self.config.decoder_vocab_size = table.num_embeddings
+
+    def resize_decoder_token_embeddings(self, new_num_tokens: int) -> nn.Embedding:
+        """Change the number of the decoder's word vectors, where they are not shared; see ``resize_token_embeddings``.
+
+        Raises:
+            InputError: both stacks have the same vocabulary.
+        """
+        return resize_decoder_words(self, self, new_num_tokens)
+
+
+def resize_decoder_words(model: PreTrainedModel, pair: EncoderDecoderModel, number: int) -> nn.Embedding:
+    """The same for a model with a head, ``pair`` being its stacks."""
+    if pair.spec.shared is not None:
+        raise InputError("both stacks have the same word vectors: call resize_token_embeddings")
+    table, put = pair.get_decoder_input_embeddings(), pair.set_decoder_input_embeddings
+    resize_words(model, table, put, number, None, at_mean=True, scored=True)
+    return pair.get_decoder_input_embeddings()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.layers.places import place
+from enfold.models.encoder_decoder import resize_decoder_words
 from enfold.models.heads import Head
 from enfold.models.losses import next_labels, token_loss
 from enfold.models.outputs import LanguageModelOutput, PreTrainingOutput, ReplacedTokenOutput
@@ -159,6 +160,14 @@ class ConditionalGeneration(_Vocabulary):
             shifted = self.family.shift(labels, self.config, arguments.get("decoder_layout"))
             arguments = arguments | {"decoder_input_ids": shifted}
         return super().finish(arguments, targets, *shown, **named)
+
+    def resize_decoder_token_embeddings(self, new_num_tokens: int) -> nn.Embedding:
+        """Change the number of the decoder's word vectors and of the scores; see ``resize_token_embeddings``.
+
+        Raises:
+            InputError: both stacks have the same vocabulary.
+        """
+        return resize_decoder_words(self, self.stack, new_num_tokens)
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """What the decoder reads to say ``labels``: both (batch, decoder seq)."""

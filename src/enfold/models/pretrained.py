@@ -16,8 +16,9 @@ from enfold.layers.specs import PairSpec
 from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig
 from enfold.models.family import Family
-from enfold.models.initialise import initialise, resized_rows
+from enfold.models.initialise import initialise
 from enfold.models.reading import read_weights
+from enfold.models.resizing import resize_words
 from enfold.models.skeleton import is_skeleton, skeleton
 from enfold.models.sources import open_tensors, stored_config
 from enfold.models.weights import WEIGHTS, LoadingReport, dtype_named, find_model, rename, write_tensors
@@ -358,29 +359,22 @@ class PreTrainedModel(nn.Module):
         Returns:
             The table of word vectors that is now in place.
         """
-        table = self.get_input_embeddings()
-        wanted = table.num_embeddings if new_num_tokens is None else new_num_tokens
-        if pad_to_multiple_of is not None:
-            wanted = -(-wanted // pad_to_multiple_of) * pad_to_multiple_of
-        if wanted < 1:
-            raise InputError(f"a model needs at least one word vector; asked for {wanted}")
-        if wanted == table.num_embeddings:
-            return table
-        std = self.family.spec(self.config).init_std if not mean_resizing else None
-        pad = table.padding_idx if table.padding_idx is not None and table.padding_idx < wanted else None
-        resized = nn.Embedding(
-            wanted, table.embedding_dim, padding_idx=pad, _weight=resized_rows(table.weight, wanted, std)
+        resize_words(
+            self,
+            self.get_input_embeddings(),
+            self.set_input_embeddings,
+            new_num_tokens,
+            pad_to_multiple_of,
+            at_mean=mean_resizing,
+            scored=self.scores_what_it_reads,
         )
-        decoder = self.get_output_embeddings()
-        self.set_input_embeddings(resized)
-        if decoder is not None:
-            grown = nn.Linear(decoder.in_features, wanted, bias=decoder.bias is not None, device="meta")
-            grown.weight = resized_rows(decoder.weight, wanted, std)
-            if decoder.bias is not None:
-                grown.bias = resized_rows(decoder.bias, wanted, std)
-            self.set_output_embeddings(grown)
-        self.tie_weights()
         return self.get_input_embeddings()
+
+    @property
+    def scores_what_it_reads(self) -> bool:
+        """Whether words that are read and words that are scored are the same; not of two separate vocabularies."""
+        spec = self.family.spec(self.config)
+        return not isinstance(spec, PairSpec) or spec.shared is not None or not self.is_encoder_decoder
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
         """Keep only each block's input in training and compute the rest again in backward: less memory, more time."""

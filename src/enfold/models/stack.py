@@ -53,7 +53,8 @@ def build_block(spec: StackSpec, number: int) -> Block:
         "output_norm": norm(spec.norm, spec.width),
     }
     kind: type[Block] = spec.block or BLOCKS[spec.order]
-    return kind(_own_parts(spec, parts, number), spec.block_names, number)
+    names = {role: path.format(number) for role, path in spec.block_names.items()}
+    return kind(_own_parts(spec, parts, number), names, number)
 
 
 def _dropout(spec: StackSpec, role: str) -> Parts:
@@ -127,7 +128,7 @@ def _around(spec: StackSpec) -> Parts:
         parts["relative"] = RelativeBias(spec.relative)
     parts = _own_parts(spec, parts, -1)
     project = table.project if "embeddings_projection" in parts else None
-    embed = Embed(table.scale, table.round_scale, frozenset(parts), project)
+    embed = Embed(table.scale, table.round_scale, frozenset(parts), project, table.scales_vectors)
     return {"embeddings": embed, **parts}
 
 
@@ -156,7 +157,9 @@ class Stack(Assembly):
         behind = {role: around.pop(role) for role in _BEHIND if role in around}
         self.assemble(around, spec.names)
         for path in dict.fromkeys(spec.paths):
-            place(self, path, build_block(spec, spec.paths.index(path)))
+            block = build_block(spec, spec.paths.index(path))
+            place(self, path, block)
+            block.join(self)
         self.assemble(behind, spec.names)  # what blocks share may lie inside one of them
         self._rotary_roles = [f"rotary_{number}" for number in range(len(_rotations(spec)))]
 

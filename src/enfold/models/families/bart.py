@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from enfold.layers import specs
-from enfold.layers.specs import AttentionSpec, PairSpec, StackSpec
+from enfold.layers.specs import AttentionSpec, EmbeddingSpec, PairSpec, StackSpec
 from enfold.models import heads, language_heads
 from enfold.models.config import PreTrainedConfig
 from enfold.models.encoder import DecoderModel
@@ -88,18 +88,17 @@ BLOCK = {
 }
 
 
-def side(config: Any, name: str, *, norm: bool = True, **more: Any) -> StackSpec:
+def side(config: Any, name: str, *, norm: bool = True, scales_vectors: bool = False, **more: Any) -> StackSpec:
     """One of the two stacks, of BART and of those that differ from it in a few fields; ``norm``: of the embeddings."""
-    words = specs.EmbeddingSpec(
-        vocabulary=config.vocab_size, pad_id=config.pad_token_id, dropout=config.dropout, norm=norm
-    )
     decodes, inner = name == "decoder", config.activation_dropout
+    words = EmbeddingSpec(vocabulary=config.vocab_size, pad_id=config.pad_token_id, dropout=config.dropout, norm=norm)
+    scaled = replace(words, scale=config.d_model**0.5, scales_vectors=scales_vectors and decodes)
     common: dict[str, Any] = {
         "width": config.d_model,
         "depth": getattr(config, f"{name}_layers"),
         "dropout": config.dropout,
         "init_std": config.init_std,
-        "embeddings": replace(words, scale=config.d_model**0.5) if config.scale_embedding else words,
+        "embeddings": scaled if config.scale_embedding else words,
         "positions": specs.PositionSpec(capacity=config.max_position_embeddings, offset=2),
         "attention": AttentionSpec(heads=getattr(config, f"{name}_attention_heads"), dropout=config.attention_dropout),
         "feed_forward": specs.FeedForwardSpec(

@@ -34,7 +34,7 @@ class MarianConfig(bart.PairConfig):
 def spec(config: MarianConfig) -> PairSpec:
     """What the two stacks are made of."""
     positions = PositionSpec(capacity=config.max_position_embeddings, kind="halves")
-    both = bart.pair(config, norm=False, positions=positions)
+    both = bart.pair(config, norm=False, scales_vectors=True, positions=positions)
     if config.share_encoder_decoder_embeddings:
         return both
     assert config.decoder_vocab_size is not None

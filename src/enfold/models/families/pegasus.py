@@ -22,7 +22,7 @@ class PegasusConfig(bart.PairConfig):
 def spec(config: PegasusConfig) -> PairSpec:
     """What the two stacks are made of."""
     positions = PositionSpec(capacity=config.max_position_embeddings, kind="halves")
-    return bart.pair(config, order="pre", final_norm=True, norm=False, positions=positions)
+    return bart.pair(config, order="pre", final_norm=True, norm=False, scales_vectors=True, positions=positions)
 
 
 FAMILY = Family(
