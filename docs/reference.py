@@ -287,6 +287,28 @@ def model_names() -> str:
     return ", ".join(names) + "."
 
 
+def families() -> str:
+    """A line for each file of an architecture."""
+    import pkgutil
+    from importlib import import_module
+    from statistics import median
+
+    from enfold.models import families as folder
+
+    rows, sizes = [], []
+    for name in sorted(module.name for module in pkgutil.iter_modules(folder.__path__)):
+        module = import_module(f"{folder.__name__}.{name}")
+        family = module.FAMILY
+        sizes.append(len(Path(module.__file__ or "").read_text(encoding="utf-8").splitlines()))
+        types = [f"{code(config.model_type)} ({prefix}…)" for prefix, config in family.members.items()]
+        classes = [code(suffix) for suffix in (*family.stacks, *family.heads)]
+        tokenizers = [code(one) for one in family.tokenizers if not one.endswith("Fast")]
+        rows.append((code(f"{name}.py"), ", ".join(types), ", ".join(classes), ", ".join(tokenizers), str(sizes[-1])))
+    types = sum(row[1].count("(") for row in rows)
+    found = f"{len(rows)} files, {types} model types; {max(sizes)} lines at most, {median(sizes):g} in the median."
+    return "\n\n".join([table(("file", "model types", "classes", "tokenizers", "lines"), rows), found])
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "settings": ("settings.md", settings),
     "commands": ("command-line.md", command_line),
@@ -297,6 +319,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "training-arguments": ("training.md", training_arguments),
     "starters": ("sources.md", starters),
     "model-names": ("models.md", model_names),
+    "families": ("families.md", families),
 }
 """Name of a table: the page it stands in, and what makes it."""
 

@@ -5,6 +5,9 @@ from enfold.data import read_table as read_table
 from enfold.errors import EnfoldError as EnfoldError
 from enfold.evaluation import Report as Report
 from enfold.evaluation import evaluate as evaluate
+from enfold.generation import GenerationConfig as GenerationConfig
+from enfold.generation import TextIteratorStreamer as TextIteratorStreamer
+from enfold.generation import TextStreamer as TextStreamer
 from enfold.models import AutoConfig as AutoConfig
 from enfold.models import AutoModel as AutoModel
 from enfold.models import AutoModelForCausalLM as AutoModelForCausalLM
@@ -28,6 +31,7 @@ from enfold.models.families.blenderbot_small import BlenderbotSmallConfig as Ble
 from enfold.models.families.deberta_v2 import DebertaV2Config as DebertaV2Config
 from enfold.models.families.distilbert import DistilBertConfig as DistilBertConfig
 from enfold.models.families.electra import ElectraConfig as ElectraConfig
+from enfold.models.families.flaubert import FlaubertConfig as FlaubertConfig
 from enfold.models.families.gemma import GemmaConfig as GemmaConfig
 from enfold.models.families.gpt2 import GPT2Config as GPT2Config
 from enfold.models.families.gpt_neox import GPTNeoXConfig as GPTNeoXConfig
@@ -52,6 +56,7 @@ from enfold.models.heads import NextSentence as _NextSentence
 from enfold.models.heads import QuestionAnswering as _QuestionAnswering
 from enfold.models.heads import SequenceClassification as _SequenceClassification
 from enfold.models.heads import TokenClassification as _TokenClassification
+from enfold.models.language_encoder import LanguageEncoder as _LanguageEncoder
 from enfold.models.language_heads import CausalLM as _CausalLM
 from enfold.models.language_heads import ConditionalGeneration as _ConditionalGeneration
 from enfold.models.language_heads import DecoderAlone as _DecoderAlone
@@ -62,16 +67,34 @@ from enfold.models.language_heads import SentenceOrderPreTraining as _SentenceOr
 from enfold.pipelines import TextClassificationPipeline as TextClassificationPipeline
 from enfold.pipelines import pipeline as pipeline
 from enfold.project import Project as Project
+from enfold.text import AlbertTokenizer as AlbertTokenizer
+from enfold.text import AlbertTokenizer as AlbertTokenizerFast
 from enfold.text import AutoTokenizer as AutoTokenizer
 from enfold.text import BertTokenizer as BertTokenizer
 from enfold.text import BertTokenizer as BertTokenizerFast
+from enfold.text import BertTokenizer as ElectraTokenizer
+from enfold.text import BertTokenizer as ElectraTokenizerFast
+from enfold.text import CamembertTokenizer as CamembertTokenizer
+from enfold.text import CamembertTokenizer as CamembertTokenizerFast
+from enfold.text import DistilBertTokenizer as DistilBertTokenizer
+from enfold.text import DistilBertTokenizer as DistilBertTokenizerFast
 from enfold.text import GPT2Tokenizer as GPT2Tokenizer
 from enfold.text import GPT2Tokenizer as GPT2TokenizerFast
 from enfold.text import LlamaTokenizer as LlamaTokenizer
 from enfold.text import LlamaTokenizer as LlamaTokenizerFast
+from enfold.text import MPNetTokenizer as MPNetTokenizer
+from enfold.text import MPNetTokenizer as MPNetTokenizerFast
 from enfold.text import RobertaTokenizer as BartTokenizer
 from enfold.text import RobertaTokenizer as BartTokenizerFast
+from enfold.text import RobertaTokenizer as RobertaTokenizer
+from enfold.text import RobertaTokenizer as RobertaTokenizerFast
 from enfold.text import Tokenizer as Tokenizer
+from enfold.text import XLMRobertaTokenizer as XLMRobertaTokenizer
+from enfold.text import XLMRobertaTokenizer as XLMRobertaTokenizerFast
+from enfold.text import identify_language as identify_language
+from enfold.text import normalise as normalise
+from enfold.text import split_sentences as split_sentences
+from enfold.text import train_tokenizer as train_tokenizer
 from enfold.training import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from enfold.training import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
 from enfold.training import DataCollatorForTokenClassification as DataCollatorForTokenClassification
@@ -151,6 +174,12 @@ class ElectraForQuestionAnswering(_QuestionAnswering): ...
 class ElectraForSequenceClassification(_SequenceClassification): ...
 class ElectraForTokenClassification(_TokenClassification): ...
 class ElectraModel(_EncoderModel): ...
+class FlaubertForMultipleChoice(_MultipleChoice): ...
+class FlaubertForQuestionAnsweringSimple(_QuestionAnswering): ...
+class FlaubertForSequenceClassification(_SequenceClassification): ...
+class FlaubertForTokenClassification(_TokenClassification): ...
+class FlaubertModel(_LanguageEncoder): ...
+class FlaubertWithLMHeadModel(_MaskedLM): ...
 class GPT2ForQuestionAnswering(_QuestionAnswering): ...
 class GPT2ForSequenceClassification(_SequenceClassification): ...
 class GPT2ForTokenClassification(_TokenClassification): ...
@@ -254,6 +283,8 @@ __all__ = [
     "AlbertForSequenceClassification",
     "AlbertForTokenClassification",
     "AlbertModel",
+    "AlbertTokenizer",
+    "AlbertTokenizerFast",
     "AutoConfig",
     "AutoModel",
     "AutoModelForCausalLM",
@@ -305,6 +336,8 @@ __all__ = [
     "CamembertForSequenceClassification",
     "CamembertForTokenClassification",
     "CamembertModel",
+    "CamembertTokenizer",
+    "CamembertTokenizerFast",
     "ClassPrediction",
     "DataCollatorForLanguageModeling",
     "DataCollatorForSeq2Seq",
@@ -324,6 +357,8 @@ __all__ = [
     "DistilBertForSequenceClassification",
     "DistilBertForTokenClassification",
     "DistilBertModel",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "EarlyStoppingCallback",
     "ElectraConfig",
     "ElectraForCausalLM",
@@ -334,9 +369,18 @@ __all__ = [
     "ElectraForSequenceClassification",
     "ElectraForTokenClassification",
     "ElectraModel",
+    "ElectraTokenizer",
+    "ElectraTokenizerFast",
     "Encoding",
     "EnfoldError",
     "Feedback",
+    "FlaubertConfig",
+    "FlaubertForMultipleChoice",
+    "FlaubertForQuestionAnsweringSimple",
+    "FlaubertForSequenceClassification",
+    "FlaubertForTokenClassification",
+    "FlaubertModel",
+    "FlaubertWithLMHeadModel",
     "GPT2Config",
     "GPT2ForQuestionAnswering",
     "GPT2ForSequenceClassification",
@@ -356,6 +400,7 @@ __all__ = [
     "GemmaForSequenceClassification",
     "GemmaForTokenClassification",
     "GemmaModel",
+    "GenerationConfig",
     "LabelSet",
     "LlamaConfig",
     "LlamaForCausalLM",
@@ -383,6 +428,8 @@ __all__ = [
     "MPNetForSequenceClassification",
     "MPNetForTokenClassification",
     "MPNetModel",
+    "MPNetTokenizer",
+    "MPNetTokenizerFast",
     "MT5Config",
     "MT5EncoderModel",
     "MT5ForConditionalGeneration",
@@ -443,6 +490,8 @@ __all__ = [
     "RobertaForSequenceClassification",
     "RobertaForTokenClassification",
     "RobertaModel",
+    "RobertaTokenizer",
+    "RobertaTokenizerFast",
     "Seq2SeqTrainer",
     "Seq2SeqTrainingArguments",
     "Span",
@@ -454,6 +503,8 @@ __all__ = [
     "T5ForTokenClassification",
     "T5Model",
     "TextClassificationPipeline",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "Tokenizer",
     "Trainer",
     "TrainerCallback",
@@ -466,11 +517,17 @@ __all__ = [
     "XLMRobertaForSequenceClassification",
     "XLMRobertaForTokenClassification",
     "XLMRobertaModel",
+    "XLMRobertaTokenizer",
+    "XLMRobertaTokenizerFast",
     "__version__",
     "evaluate",
     "get_linear_schedule_with_warmup",
+    "identify_language",
+    "normalise",
     "pipeline",
     "quantise",
     "read_table",
     "set_seed",
+    "split_sentences",
+    "train_tokenizer",
 ]
