@@ -130,7 +130,5 @@ def test_a_label_the_model_does_not_have_is_named():
 
 
 def test_a_batch_without_labels_is_refused():
-    with pytest.raises(
-        InputError, match="a batch has no labels to learn from; it has: input_ids, layout"
-    ):
+    with pytest.raises(InputError, match="a batch has no labels to learn from; it has: input_ids, layout"):
         LabelObjective().count(PackingCollator()([{"input_ids": [2, 3]}]))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from enfold.errors import SettingsError
-from enfold.generation import GenerationConfig
+from enfold.generation.config import GenerationConfig, field_names
+from enfold.generation.settings import own_config
 from enfold.training.arguments import TrainingArguments, accepts_other_spellings
 from enfold.training.inference import PredictionOutput
 from enfold.training.objectives import Batch
@@ -36,7 +37,7 @@ class Seq2SeqTrainingArguments(TrainingArguments):
     """Tokens it writes at most, the start token counted; else as ``generation_config`` says."""
     generation_num_beams: int | None = None
     generation_config: GenerationConfig | Mapping[str, Any] | str | Path | None = None
-    """How it writes: a config, its values, or a folder that has one. The model keeps it."""
+    """How it writes: a config, its values, or a folder that has one. The model keeps it, beside what it says itself."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,8 +96,11 @@ class Seq2SeqTrainer(Trainer):
         self._give_generation_config()  # model_init may have made another model
 
     def _give_generation_config(self) -> None:
-        if self.args.generation_config is not None:
-            self.model.generation_config = self.args.generation_config  # type: ignore[assignment]
+        given: Any = self.args.generation_config
+        if given is not None:  # the model's own ids, such as the one a decoder starts with, stay unless they are set
+            own = own_config(self.model) or GenerationConfig()
+            options = {name: value for name, value in given.to_dict().items() if name in field_names()}
+            self.model.generation_config = own.updated(**options)  # type: ignore[assignment]
 
     def evaluate(
         self,
