@@ -16,7 +16,15 @@ _HOMES = {
     "enfold.errors": ["EnfoldError"],
     "enfold.values": ["ClassPrediction", "Encoding", "Feedback", "LabelSet", "Metric", "Prediction", "Span"],
     "enfold.data": ["read_table"],
-    "enfold.text": ["AutoTokenizer", "Tokenizer"],
+    "enfold.text": [
+        "AutoTokenizer",
+        "Tokenizer",
+        "identify_language",
+        "normalise",
+        "split_sentences",
+        "train_tokenizer",
+    ],
+    "enfold.generation": ["GenerationConfig", "TextIteratorStreamer", "TextStreamer"],
     "enfold.models": [
         "AutoConfig",
         "AutoModel",
@@ -61,9 +69,17 @@ def __getattr__(name: str) -> Any:
     else:
         value = _family_name(name)
         if value is None:
-            raise AttributeError(f"module 'enfold' has no name {name!r}")
+            raise AttributeError(f"module 'enfold' has no name {name!r}{_near(name)}")
     globals()[name] = value
     return value
+
+
+def _near(name: str) -> str:
+    if not name[:1].isupper():
+        return ""
+    near, known = import_module("enfold.errors").near, import_module("enfold.models.auto").family_class_names()
+    # Another head of the same family rather than the same head of another.
+    return near(name, [own for own in known if own[:5] == name[:5]]) or near(name, [*_HOME_OF, *known])
 
 
 def _family_name(name: str) -> Any:
