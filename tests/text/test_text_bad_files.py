@@ -12,8 +12,8 @@ from text_kinds import FOLDERS, byte_pairs, m2m100, marian, pieces, word_pairs, 
 
 from enfold.errors import CheckpointError, InputError, MissingExtra
 from enfold.text import AutoTokenizer, Tokenizer, tokenizer_class
+from enfold.text.sentencepiece_charsmap import Charsmap
 from enfold.text.sentencepiece_model import PieceType, merges_of, read_pieces
-from enfold.text.sentencepiece_rules import Charsmap
 
 
 def opened(name: str, folder: Path) -> Tokenizer:

@@ -258,7 +258,7 @@ def test_a_slice_makes_its_token_again(ours: Tokenizer) -> None:
             checked += 1
             whole += made == letters
             assert letters in made or text[start:end] == "\n"
-    assert checked > 1500
+    assert checked > 1000
     assert whole > 0.95 * checked
 
 

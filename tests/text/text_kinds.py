@@ -44,7 +44,7 @@ ODD = [
 ]
 
 
-def mixed(count: int = 120) -> list[str]:
+def mixed(count: int = 60) -> list[str]:
     """Letters, marks, blanks and control characters of many scripts in no order."""
     chance = random.Random(7)
     ranges = [(0, 0x300), (0x300, 0x370), (0x370, 0x600), (0x900, 0xA00), (0x1100, 0x1200), (0x2000, 0x2070)]
@@ -86,10 +86,16 @@ def write(folder: Path, **files: Any) -> Path:
     return folder
 
 
+_TRAINED: dict[str, bytes] = {}
+
+
 def pieces(kind: str = "unigram", size: int = 420, texts: list[str] | None = None, **options: Any) -> bytes:
-    """A SentencePiece model."""
+    """A SentencePiece model; the same ones are trained once."""
     import sentencepiece
 
+    key = repr((kind, size, texts, sorted(options.items())))
+    if key in _TRAINED:
+        return _TRAINED[key]
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts or corpus()),
@@ -102,7 +108,7 @@ def pieces(kind: str = "unigram", size: int = 420, texts: list[str] | None = Non
         num_threads=1,
         **options,
     )
-    return written.getvalue()
+    return _TRAINED.setdefault(key, written.getvalue())
 
 
 def wordpieces(special: list[str]) -> list[str]:
