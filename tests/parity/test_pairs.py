@@ -24,6 +24,7 @@ from transformers.models.auto import modeling_auto
 
 import enfold
 from enfold.errors import InputError
+from enfold.models import pack
 from enfold.models.auto import class_for
 from enfold.models.quantised import is_quantised, quantise_model
 
@@ -57,6 +58,7 @@ def inputs_of(family: type[PairParity], mask: str = "right") -> dict[str, Any]:
 
 # ---- names ----------------------------------------------------------------------------------------------------------
 
+NAMES = ("input_ids", "attention_mask")
 MAPPINGS = {
     "ForSeq2SeqLM": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     "ForCausalLM": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -105,6 +107,74 @@ def test_inputs_are_read_again_only_by_those_that_restore_them(family: type[Pair
         return
     with pytest.raises(InputError, match="decoder_input_ids or decoder_inputs_embeds, or labels"):
         model(input_ids=ids)
+
+
+@each
+def test_labels_alone_may_be_packed(family: type[PairParity]) -> None:
+    """Each row is shifted by itself, behind what the family begins with."""
+    model, inputs = writers(family).ours, inputs_of(family)
+    labels = [[7, 8, 9, 2], [10, 11], [12, 13, 14], [15]]
+    padded = torch.full((4, 4), -100)
+    for row, own in enumerate(labels):
+        padded[row, : len(own)] = torch.tensor(own)
+    expected = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=padded)
+    read = pack([row[: int(real.sum())].tolist() for row, real in zip(*map(inputs.get, NAMES), strict=True)])
+    said = pack(labels)
+    found = model(input_ids=read.input_ids, layout=read.layout, labels=said.input_ids, decoder_layout=said.layout)
+    assert_close("loss", found.loss, expected.loss, 1e-5)
+
+
+@each
+def test_masks_with_holes_hide_places_of_the_encoder(family: type[PairParity]) -> None:
+    holes = attention_mask("holes")
+    pad = family.pad_id(family.settings(writer(family), usual(family)))
+    inputs = inputs_of(family, "none")
+    inputs |= {"attention_mask": holes, "input_ids": inputs["input_ids"].masked_fill(holes == 0, pad)}
+    pair = writers(family)
+    own, other = pair.ours(**inputs), pair.theirs(**inputs)
+    assert_close("loss", own.loss, other.loss, 1e-5)
+    assert_close("logits", own.logits, other.logits, 1e-4)
+
+
+@each
+def test_one_more_token_sees_what_theirs_sees(family: type[PairParity]) -> None:
+    """States and attentions of both kinds of a step behind a cache, and of the step that filled it."""
+    pair, inputs = writers(family), inputs_of(family)
+    shown = {"output_attentions": True, "output_hidden_states": True, "use_cache": True}
+    read = {name: inputs[name] for name in NAMES}
+    ids = inputs["decoder_input_ids"][:, :3].masked_fill(inputs["decoder_input_ids"][:, :3] == 1, 9)
+    own, other = (model(**read, decoder_input_ids=ids[:, :2], **shown) for model in (pair.ours, pair.theirs))
+    for step in (0, 1):
+        assert_close("logits", own.logits, other.logits, 1e-4)
+        for kind in ("decoder_hidden_states", "decoder_attentions", "cross_attentions"):
+            for found, wanted in zip(own[kind], other[kind], strict=True):
+                assert_close(f"{kind} of step {step}", found, wanted, 1e-4)
+        if step == 0:
+            own, other = (
+                model(
+                    attention_mask=read["attention_mask"],
+                    decoder_input_ids=ids[:, 2:],
+                    encoder_outputs=(before.encoder_last_hidden_state,),
+                    past_key_values=before.past_key_values,
+                    **shown,
+                )
+                for model, before in ((pair.ours, own), (pair.theirs, other))
+            )
+
+
+def test_rows_that_do_not_fit_together_are_refused() -> None:
+    model, inputs = writers(test_bart.TestBart).ours, inputs_of(test_bart.TestBart, "none")
+    with pytest.raises(InputError, match="the decoder has 4 rows, the encoder 3; there must be as many"):
+        model(input_ids=inputs["input_ids"][:3], decoder_input_ids=inputs["decoder_input_ids"])
+    mask = torch.ones(4, 9, 9).tril()
+    with pytest.raises(
+        InputError, match=r"a decoder attends to an encoder by a mask of places, \(batch, seq\), or none"
+    ):
+        model(input_ids=inputs["input_ids"], attention_mask=mask, decoder_input_ids=inputs["decoder_input_ids"])
+    judge = test_bart.TestBart.pair("ForSequenceClassification", "usual").ours
+    states = torch.randn(4, 9, 32)
+    with pytest.raises(InputError, match="this head reads the state at a place of input_ids: give them"):
+        judge(encoder_outputs=states, decoder_input_ids=inputs["decoder_input_ids"])
 
 
 @each

@@ -165,7 +165,8 @@ class Head(PreTrainedModel):
             return self.stack_class.pool(self.stack, hidden, inputs)
         if plan.pick in ("mean", "mean of places"):
             return picking.mean(hidden, inputs, padded=plan.pick != "mean")
-        assert reads is not None
+        if reads is None:
+            raise InputError("this head reads the state at a place of input_ids: give them, whatever else is given")
         return hidden[inputs.at(reads)]
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
