@@ -93,8 +93,8 @@ def test_options_of_a_call_win_over_those_of_the_settings_and_hold_for_it_only(t
     trainer = Seq2SeqTrainer(
         tiny_bart(), settings(tmp_path, predict_with_generate=True, generation_max_length=9, generation_num_beams=2)
     )
-    lengths = [trainer.predict(some_pairs(2), **options).predictions.shape[1] for options in ({"max_length": 5}, {})]
-    assert lengths == [5, 9]
+    calls = ({"max_length": 5, "min_length": 5}, {"min_length": 9})
+    assert [trainer.predict(some_pairs(2), **options).predictions.shape[1] for options in calls] == [5, 9]
 
 
 def test_several_evaluation_sets_are_written_for_with_the_same_options(tmp_path):
