@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -183,6 +185,13 @@ def test_the_newer_head_grows_with_the_word_vectors() -> None:
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(InputError, match="as many tokens before as behind: 4 must be odd"):
         enfold.DebertaV2Model(enfold.DebertaV2Config(**SMALL, conv_kernel_size=4))
+
+
+def test_models_are_copied_and_pickled() -> None:
+    pair, inputs = TestDebertaV2.pair(HEAD, CONVOLVED), TestDebertaV2.inputs(HEAD, CONVOLVED, "right")
+    expected = pair.ours(**inputs).logits
+    for model in (copy.deepcopy(pair.ours), pickle.loads(pickle.dumps(pair.ours))):
+        assert torch.equal(model(**inputs).logits, expected)
 
 
 # ---- mutations ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,13 @@ def test_what_is_not_honoured_is_refused_by_name() -> None:
         enfold.ModernBertConfig(layer_types=["sliding_atention"])
     with pytest.raises(InputError, match="layer_types names 1 blocks, num_hidden_layers is 22"):
         enfold.ModernBertConfig(layer_types=["sliding_attention"])
+
+
+def test_models_are_copied_and_pickled() -> None:
+    pair, inputs = _pair(), _inputs("right")
+    expected = pair.ours(**inputs).logits
+    for model in (copy.deepcopy(pair.ours), pickle.loads(pickle.dumps(pair.ours))):
+        assert torch.equal(model(**inputs).logits, expected)
 
 
 # ---- mutations ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,13 +71,7 @@ class DisentangledSpec:
 
     def parts(self) -> dict[str, Callable[[StackSpec, int], nn.Module | None]]:
         """The parts of a stack and its blocks."""
-        return {
-            "attention": lambda spec, n: None if n < 0 else DisentangledAttention(spec.attention_of(n), self, spec),
-            "relative": lambda spec, n: _Distances(self) if n < 0 else None,
-            "distances": lambda spec, n: nn.Embedding(2 * self.reach, spec.width) if self.distances and n < 0 else None,
-            "distances_norm": lambda spec, n: norm(spec.norm, spec.width) if self.normed and n < 0 else None,
-            "convolution": lambda spec, n: Convolution(self, spec) if self.kernel and n < 0 else None,
-        }
+        return {role: partial(make, self) for role, make in _PARTS.items()}
 
 
 def log_buckets(distances: Tensor, buckets: int, furthest: int) -> Tensor:
@@ -241,3 +236,32 @@ class DisentangledBlock(Block):
         shared: Distances = context.relative
         result = super().forward(hidden, context)
         return shared.convolution(hidden, result, shared) if shared.convolution and not self.number else result
+
+
+def _of_a_block(spec: DisentangledSpec, stack: StackSpec, number: int) -> nn.Module | None:
+    return None if number < 0 else DisentangledAttention(stack.attention_of(number), spec, stack)
+
+
+def _shared(spec: DisentangledSpec, stack: StackSpec, number: int) -> nn.Module | None:
+    return _Distances(spec) if number < 0 else None
+
+
+def _vectors(spec: DisentangledSpec, stack: StackSpec, number: int) -> nn.Module | None:
+    return nn.Embedding(2 * spec.reach, stack.width) if spec.distances and number < 0 else None
+
+
+def _vectors_norm(spec: DisentangledSpec, stack: StackSpec, number: int) -> nn.Module | None:
+    return norm(stack.norm, stack.width) if spec.normed and number < 0 else None
+
+
+def _convolution(spec: DisentangledSpec, stack: StackSpec, number: int) -> nn.Module | None:
+    return Convolution(spec, stack) if spec.kernel and number < 0 else None
+
+
+_PARTS = {
+    "attention": _of_a_block,
+    "relative": _shared,
+    "distances": _vectors,
+    "distances_norm": _vectors_norm,
+    "convolution": _convolution,
+}

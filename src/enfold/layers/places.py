@@ -31,7 +31,10 @@ def place(root: nn.Module, path: str, part: nn.Module | nn.Parameter) -> None:
 
 
 class Assembly(nn.Module):
-    """A module whose parts sit at paths of someone else's choosing and are reached by role."""
+    """A module whose parts sit at paths of someone else's choosing and are reached by role.
+
+    A path that begins with ``/`` starts at another module, the root, which ``join`` names.
+    """
 
     def __init__(self, parts: Mapping[str, nn.Module], names: Mapping[str, str]) -> None:
         """Put each part at ``names[role]``; a role without a path is its own."""
@@ -43,8 +46,22 @@ class Assembly(nn.Module):
         """Put further parts at their paths."""
         known = self.__dict__.get("_paths", {})
         self._paths = known | {role: tuple(names.get(role, role).split(".")) for role in parts}
+        self.__dict__.setdefault("_waiting", {})
         for role, part in parts.items():
-            place(self, names.get(role, role), part)
+            path = names.get(role, role)
+            if path.startswith("/"):
+                self.__dict__["_waiting"][path[1:]] = part
+            else:
+                place(self, path, part)
+
+    def join(self, root: nn.Module) -> None:
+        """Put the parts whose paths start at the root in place there."""
+        waiting = self.__dict__["_waiting"]
+        if waiting:
+            self.__dict__["_root"] = root  # known, but not owned
+        for path, part in waiting.items():
+            place(root, path, part)
+        waiting.clear()
 
     def has(self, role: str) -> bool:
         """Whether there is a part of that role."""
@@ -53,6 +70,9 @@ class Assembly(nn.Module):
     def part(self, role: str) -> nn.Module:
         """The module that now stands at the path of ``role``."""
         module: nn.Module = self
-        for name in self._paths[role]:
+        path = self._paths[role]
+        if path[0].startswith("/"):
+            module, path = self.__dict__["_root"], (path[0][1:], *path[1:])
+        for name in path:
             module = module._modules[name]  # type: ignore[assignment]
         return module
