@@ -82,14 +82,6 @@ def _near(name: str) -> str:
     return near(name, [own for own in known if own[:5] == name[:5]]) or near(name, [*_HOME_OF, *known])
 
 
-def _near(name: str) -> str:
-    if not name[:1].isupper():
-        return ""
-    near, known = import_module("enfold.errors").near, import_module("enfold.models.auto").family_class_names()
-    # Another head of the same family rather than the same head of another.
-    return near(name, [own for own in known if own[:5] == name[:5]]) or near(name, [*_HOME_OF, *known])
-
-
 def _family_name(name: str) -> Any:
     """``BertTokenizer`` without torch, ``BertModel`` with it, None for anything else."""
     if not name[:1].isupper():

@@ -28,7 +28,6 @@ class Inputs:
         ids, types, positions: (tokens,), or None.
         vectors: (tokens, width) in place of ids, or None.
         languages: (tokens,) the number of each token's language, or None.
-        languages: (tokens,) the number of each token's language, or None.
         entry: the way back; None for a batch that came packed.
         bias: (rows or 1, heads or 1, length or 1, length) added to the attention scores; None when packed.
         memory: what cross-attention looks at.
