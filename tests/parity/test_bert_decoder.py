@@ -60,6 +60,18 @@ def test_cross_attention_is_refused_by_name() -> None:
         enfold.BertConfig(is_decoder=True, add_cross_attention=True)
 
 
+def test_without_is_decoder_it_cannot_write() -> None:
+    ours = TestBertLanguageHead.pair("LMHeadModel", "gelu").ours
+    ids = torch.tensor([[5, 6, 7]])
+    for write in (
+        lambda: ours(input_ids=ids, use_cache=True),
+        lambda: ours.begin_decoding(ids.tolist()),
+        lambda: ours.generate(ids, max_new_tokens=2),
+    ):
+        with pytest.raises(errors.InputError, match="see what comes after them, .* is_decoder=True makes it a decoder"):
+            write()
+
+
 def test_the_auto_class_takes_it() -> None:
     config = enfold.BertConfig(**CONFIGS["gelu"], is_decoder=True)
     assert type(enfold.AutoModelForCausalLM.from_config(config)) is enfold.BertLMHeadModel

@@ -122,6 +122,11 @@ def bring_in(
     given = input_ids if inputs_embeds is None else inputs_embeds
     if given is None or (input_ids is not None and inputs_embeds is not None):
         raise InputError("give exactly one of input_ids and inputs_embeds")
+    if cache is not None and not spec.causal:
+        raise InputError(
+            "this model's tokens see what comes after them, so it can neither keep keys and values nor write; "
+            "a config with is_decoder=True makes it a decoder"
+        )
     if token_type_ids is not None and not spec.embeddings.types:
         if not spec.embeddings.ignores_types and bool((token_type_ids != 0).any()):
             raise InputError("this model has no token types; leave token_type_ids out")
