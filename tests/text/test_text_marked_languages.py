@@ -159,4 +159,19 @@ def test_a_tokenizer_that_marks_no_language_has_one_side(tmp_path: Path) -> None
     mine, theirs = ours("BartTokenizer", folder), reference("BartTokenizer", folder)
     assert mine.src_lang is None
     assert mine.target is mine
+    for change in ({"src_lang": "de"}, {"tgt_lang": "de"}):
+        with pytest.raises(
+            InputError, match=r"_lang='de' was given, but this tokenizer does not mark texts with their"
+        ):
+            mine.with_options(**change)
+        with pytest.raises(
+            InputError, match=r"_lang='de' was given, but this tokenizer does not mark texts with their"
+        ):
+            ours("BartTokenizer", folder, **change)
+    # In a configuration it means something to another class, and stays there.
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BartTokenizer", "src_lang": "de"}))
+    kept = AutoTokenizer.from_pretrained(folder)
+    assert kept.src_lang is None
+    kept.save_pretrained(tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())["src_lang"] == "de"
     assert dict(mine(SOURCES, text_target=TARGETS)) == dict(theirs(SOURCES, text_target=TARGETS))

@@ -1,7 +1,7 @@
 """The character map of a SentencePiece model: which characters become which, before a text is split.
 
-It is a double-array trie (Yata et al., 2007, as darts-clone writes it) of keys in UTF-8, followed by the zero-terminated
-texts they become. The longest key that a text goes on with counts.
+It is a double-array trie (Yata et al., 2007, as darts-clone writes it) of keys in UTF-8, followed by the texts they
+become, each ended by a zero. The longest key that a text goes on with counts.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from enfold.text import tokenizer_json
 from enfold.text.chat_templates import read_chat_templates
 from enfold.text.engine import Engine
 from enfold.text.kinds import KINDS, LOOKED_FOR, Kind, kind_of_class, kind_of_files, kind_of_model
-from enfold.text.kinds.assembly import added_token, around, assemble, placed
+from enfold.text.kinds.assembly import added_token, around, assemble, check_languages, placed
 from enfold.text.options import SPECIAL_NAMES, TokenizerOptions
 from enfold.text.tokenizer_json import finished
 
@@ -68,8 +68,10 @@ def read(path: Path, overrides: Mapping[str, Any], kind: Kind | None = None) -> 
         config["chat_template"] = templates
     kind, files, whole = _found(path, folder, config, kind)
     _check_overrides(overrides, kind)
-    special = {**_object(folder / "special_tokens_map.json"), **config}
     other = {key: value for key, value in config.items() if _is_foreign(key)}
+    if kind is None or kind.languages is None:  # then these mean something to another class, and are only kept
+        other |= {name: config.pop(name) for name in ("src_lang", "tgt_lang") if name in config}
+    special = {**_object(folder / "special_tokens_map.json"), **config}
     if kind is not None and files is not None:
         settings = {key: value for key, value in {**special, **overrides}.items() if key != "tokenizer_class"}
         if "max_len" in settings:
@@ -88,19 +90,14 @@ def _found(
     """The kind, and either its own files or the ``tokenizer.json`` to read."""
     if kind is None:
         kind = _named(folder, config)
-    whole: Path | None = folder / "tokenizer.json"
-    if path.is_file():
-        if path.suffix == ".json" and path.name != "vocab.json":
-            return kind, None, path
-        if path.name != "vocab.json":
-            return _of_one_file(path, kind)
-        whole = None
-    elif not whole.is_file():  # type: ignore[union-attr]
-        whole = None
+    if path.is_file() and path.name != "vocab.json":
+        return (kind, None, path) if path.suffix == ".json" else _of_one_file(path, kind)
+    whole = folder / "tokenizer.json"
+    is_whole = whole.is_file() and not path.is_file()
     own = kind.files_in(folder) if kind is not None else None
-    if kind is not None and own is not None and (kind.outside or whole is None):
+    if kind is not None and own is not None and (kind.outside or not is_whole):
         return kind, own, None
-    if whole is not None:
+    if is_whole:
         return kind, None, whole
     there = ", ".join(sorted(item.name for item in folder.iterdir())[:20]) if folder.is_dir() else "nothing"
     if kind is not None:
@@ -191,9 +188,12 @@ def _whole(
     options = replace(options, other={**options.other, **_changed_rules(kind, config, overrides)})
     engine = Engine(raw)
     if kind is not None and kind.languages is not None:
-        options = options.changed(src_lang=options.src_lang or kind.languages.default)
-        if raw.token_to_id(kind.languages.token(str(options.src_lang))) is not None or "src_lang" in overrides:
-            engine = placed(engine, kind, options)
+        usual = kind.languages.default
+        if options.src_lang is None and raw.token_to_id(kind.languages.token(usual)) is not None:
+            options = options.changed(src_lang=usual)
+    check_languages(engine, kind, options)
+    if options.src_lang is not None and kind is not None:
+        engine = placed(engine, kind, options)
     return engine, options
 
 
@@ -215,6 +215,8 @@ def reassigned(engine: Engine, before: TokenizerOptions, after: TokenizerOptions
         InputError: a language that the tokenizer does not have.
     """
     kind = kind_of_class(after.tokenizer_class)
+    if (before.src_lang, before.tgt_lang) != (after.src_lang, after.tgt_lang):
+        check_languages(engine, kind, after)
     known = {token.content for token in engine.added.values() if token.special}
     new = [
         AddedToken(token, special=True, normalized=False) for token in after.all_special_tokens if token not in known

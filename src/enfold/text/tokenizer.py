@@ -277,7 +277,11 @@ class Tokenizer(CompatibleTokenizer):
         """
         options = self._options.changed(**changes)
         before = self._options
-        same = options.special == before.special and options.src_lang == before.src_lang
+        same = (options.special, options.src_lang, options.tgt_lang) == (
+            before.special,
+            before.src_lang,
+            before.tgt_lang,
+        )
         if same and set(options.all_special_tokens) <= set(self.all_special_tokens):
             return self._of(self._engine, options)
         return self._of(sources.reassigned(self._engine, before, options), options)

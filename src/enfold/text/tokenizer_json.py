@@ -16,7 +16,17 @@ from enfold.text.kinds.kind import bos_eos
 from enfold.text.kinds.wordpiece import BERT_TOKENS, bert_normalizer
 from enfold.text.options import SPECIAL_NAMES, TokenizerOptions
 
-__all__ = ["RULES", "bert_rules", "default_tokens", "finished", "parse", "ruled"]
+__all__ = [
+    "RULES",
+    "bert_rules",
+    "check_vocabulary",
+    "class_name",
+    "finished",
+    "read",
+    "roles",
+    "ruled",
+    "text_of",
+]
 
 RULES = (
     "do_lower_case",
@@ -29,27 +39,20 @@ RULES = (
 """Settings that are carried out on an engine that is there already."""
 
 
-def parse(text: str, where: str) -> tokenizers.Tokenizer:
-    """An engine from what a ``tokenizer.json`` holds.
+def read(file: Path) -> tokenizers.Tokenizer:
+    """An engine from a ``tokenizer.json``.
 
     Raises:
         CheckpointError: it is damaged, or of a newer format than the engine knows.
     """
     try:
-        return tokenizers.Tokenizer.from_str(text)
-    except Exception as error:  # the engine raises plain Exception
-        raise CheckpointError(
-            f"{where} is damaged or of a newer format than tokenizers {tokenizers.__version__}: {error}"
-        ) from error
-
-
-def read(file: Path) -> tokenizers.Tokenizer:
-    """An engine from a ``tokenizer.json``; see `parse`."""
-    try:
-        text = file.read_text(encoding="utf-8")
+        return tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{file} is damaged: invalid UTF-8 at byte {error.start}") from error
-    return parse(text, str(file))
+    except Exception as error:  # the engine raises plain Exception
+        raise CheckpointError(
+            f"{file} is damaged or of a newer format than tokenizers {tokenizers.__version__}: {error}"
+        ) from error
 
 
 def ruled(engine: tokenizers.Tokenizer, rules: Mapping[str, Any], special: Mapping[str, str]) -> tokenizers.Tokenizer:

@@ -7,12 +7,12 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from enfold.errors import CheckpointError
+from enfold.errors import CheckpointError, InputError
 from enfold.text.engine import Engine
 from enfold.text.kinds.kind import Built, Given, Kind, Roles
 from enfold.text.options import SPECIAL_NAMES, TokenizerOptions
 
-__all__ = ["added_token", "around", "assemble", "content", "placed"]
+__all__ = ["added_token", "around", "assemble", "check_languages", "content", "placed"]
 
 
 def assemble(
@@ -59,12 +59,28 @@ def assemble(
     roles = {role: None for role in SPECIAL_NAMES if role in settings and settings[role] is None}
     extra_names = dict.fromkeys(content(token) for token in extra if added_token(token).special)
     options = options.changed(**{**known, **roles, "extra_special_tokens": tuple(extra_names)})
+    check_languages(engine, kind, options)
     return _surround(engine, kind, options), options
 
 
 def placed(engine: Engine, kind: Kind, options: TokenizerOptions) -> Engine:
     """The engine with the special tokens of its options around texts."""
     return _surround(Engine(engine.copy(), engine.steps, engine.target), kind, options)
+
+
+def check_languages(engine: Engine, kind: Kind | None, options: TokenizerOptions) -> None:
+    """Refuse languages that a tokenizer does not have, and any for a tokenizer that marks none.
+
+    Raises:
+        InputError: so it is.
+    """
+    for name in ("src_lang", "tgt_lang"):
+        code = getattr(options, name)
+        if code is None:
+            continue
+        if kind is None or kind.languages is None:
+            raise InputError(f"{name}={code!r} was given, but this tokenizer does not mark texts with their language")
+        kind.languages.id_of(engine.raw, code)
 
 
 def around(engine: Engine, kind: Kind, options: TokenizerOptions) -> Any:

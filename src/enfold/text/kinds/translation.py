@@ -77,6 +77,20 @@ class Languages:
         """The token that marks a language."""
         return self.written.format(code)
 
+    def id_of(self, engine: tokenizers.Tokenizer, code: str) -> int:
+        """The id of the token that marks a language.
+
+        Raises:
+            InputError: the tokenizer does not have that language.
+        """
+        number = engine.token_to_id(self.token(code))
+        if number is None:
+            there = [known for known in self.codes if engine.token_to_id(self.token(known)) is not None]
+            raise InputError(
+                f"this tokenizer has no language {code!r}; it has: {', '.join(there) or 'none'}{near(code, there)}"
+            )
+        return number
+
     def around(
         self, engine: tokenizers.Tokenizer, special: Mapping[str, str], rules: Mapping[str, Any], code: str
     ) -> processors.TemplateProcessing:
@@ -85,13 +99,8 @@ class Languages:
         Raises:
             InputError: the tokenizer does not have that language.
         """
+        number = self.id_of(engine, code)
         token, eos = self.token(code), special["eos_token"]
-        number = engine.token_to_id(token)
-        if number is None:
-            there = [known for known in self.codes if engine.token_to_id(self.token(known)) is not None]
-            raise InputError(
-                f"this tokenizer has no language {code!r}; it has: {', '.join(there) or 'none'}{near(code, there)}"
-            )
         front, behind = ([token], [eos]) if self.in_front else ([], [eos, token])
         if rules.get("legacy_behaviour"):
             front, behind = [], [eos, token]
