@@ -10,6 +10,7 @@ from mutations import fails, shift
 
 import enfold
 from enfold.errors import InputError
+from enfold.models import pack
 
 SMALL = {
     "vocab_size": 61,
@@ -176,6 +177,30 @@ def _theirs() -> tuple[type]:
 def test_what_a_config_asks_for_in_vain_is_named(own: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         enfold.LlamaModel(enfold.LlamaConfig(**SMALL, **own))
+
+
+# ---- which token speaks for a text ----------------------------------------------------------------------------------
+
+
+def test_a_text_is_judged_by_its_last_token_that_is_not_the_padding_id() -> None:
+    """Even where the text itself ends with that id, as where padding and end-of-text are one token."""
+    pair = TestLlama.pair("ForSequenceClassification", "shared key heads")
+    rows = [[5, 3, 9, 3], [7, 8], [3, 3, 3], [3, 6, 3]]
+    padded = torch.tensor([row + [3] * (4 - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (4 - len(row)) for row in rows])
+    wanted = pair.theirs(input_ids=padded, attention_mask=mask).logits
+    torch.testing.assert_close(pair.ours(input_ids=padded, attention_mask=mask).logits, wanted, rtol=1e-4, atol=1e-4)
+    packed = pack(rows)
+    found = pair.ours(input_ids=packed.input_ids, layout=packed.layout).logits
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_padding_id_only_one_text_at_a_time_can_be_judged() -> None:
+    settings = {key: value for key, value in SMALL.items() if key != "pad_token_id"}
+    model = enfold.LlamaForSequenceClassification(enfold.LlamaConfig(**settings)).eval()
+    assert model(input_ids=torch.tensor([[5, 9]])).logits.shape == (1, 2)
+    with pytest.raises(InputError, match=r"set config\.pad_token_id"):
+        model(input_ids=torch.tensor([[5, 9], [7, 8]]))
 
 
 # ---- faults that must be found --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checkers import assert_same_outputs
+from checkers import assert_same_outputs, attention_mask
 from family_parity import DecoderParity
 from mutations import fails
 from test_llama import SMALL
@@ -36,3 +36,10 @@ def test_a_window_one_token_too_wide_or_too_narrow_is_found() -> None:
 def test_a_window_of_so_many_tokens_reaches_one_less_back() -> None:
     own = TestMistral.pair("Model", "a window").ours
     assert [own.spec.attention_of(number).window for number in range(2)] == [2, 2]
+
+
+def test_a_window_goes_by_places_of_the_row_not_by_the_tokens_that_are_left() -> None:
+    pair, inputs = TestMistral.pair("Model", "a window"), TestMistral.inputs("Model", "a window", "none")
+    inputs["attention_mask"] = attention_mask("holes")
+    inputs["attention_mask"][:, 0] = 1  # a place that may look nowhere is not a number in theirs
+    assert_same_outputs(pair, inputs, exact=None)

@@ -32,12 +32,17 @@ def places(pick: str, arguments: dict[str, Any], config: Any) -> Tensor | None:
         return None  # the door says what is wrong
     device = given.device
     if layout is not None:
-        if pick in ("last", "end"):
+        if pick == "end" or (pick == "last" and (ids is None or config.pad_token_id is None)):
             return (layout.q_lengths - 1).to(device)
+        if pick == "last":
+            return _last(ids != config.pad_token_id, layout).clamp(min=0)
         if pick != "eos":
             return torch.zeros(layout.rows, dtype=torch.long, device=device)
         _check_eos(ids, config)
-        return _last(ids == config.eos_token_id, layout)
+        found = _last(ids == config.eos_token_id, layout)
+        if bool((found < 0).any()):
+            raise InputError(f"example {int((found < 0).nonzero()[0, 0])} has no end-of-text token to read")
+        return found
     rows, seq = given.shape[:2]
     if pick in ("pooled", "first"):
         return torch.zeros(rows, dtype=torch.long, device=device)
@@ -73,14 +78,11 @@ def _check_eos(ids: Tensor | None, config: Any) -> None:
 
 
 def _last(found: Tensor, layout: Layout) -> Tensor:
-    """(rows,) the last true place of each packed row."""
+    """(rows,) the last true place of each packed row; -1 where there is none."""
     row_of = layout.row_of
     within = torch.arange(found.shape[0], device=found.device) - layout.first[row_of]
     last = torch.full((layout.rows,), -1, device=found.device)
-    last.scatter_reduce_(0, row_of[found], within[found], "amax")
-    if bool((last < 0).any()):
-        raise InputError(f"example {int((last < 0).nonzero()[0, 0])} has no end-of-text token to read")
-    return last
+    return last.scatter_reduce_(0, row_of[found], within[found], "amax")
 
 
 def mean(hidden: Tensor, inputs: Inputs, *, padded: bool = False) -> Tensor:

@@ -75,4 +75,5 @@ FAMILY = Family(
     stacks={"Model": DecoderModel},
     heads={name: plan for name, plan in HEADS.items() if name != "ForQuestionAnswering"},
     derived=DERIVED,
+    tokenizers=("GemmaTokenizer", "GemmaTokenizerFast"),
 )

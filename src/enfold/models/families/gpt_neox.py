@@ -106,4 +106,5 @@ FAMILY = Family(
     written=((r"^lm_head\.", "embed_out."),),
     # Older files stored the triangle of what a token sees, and the angles.
     derived=(r"\.attention\.(masked_)?bias$", r"\.attention\.rotary_emb\.inv_freq$"),
+    tokenizers=("GPTNeoXTokenizer", "GPTNeoXTokenizerFast"),
 )

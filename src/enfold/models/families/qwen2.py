@@ -77,4 +77,5 @@ FAMILY = Family(
     stacks={"Model": DecoderModel},
     heads=HEADS,
     derived=DERIVED,
+    tokenizers=("Qwen2Tokenizer", "Qwen2TokenizerFast"),
 )
