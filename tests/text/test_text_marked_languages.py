@@ -82,6 +82,18 @@ def test_source_and_target(made: dict[str, Path], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MARKED)
+def test_ids_of_languages(made: dict[str, Path], name: str) -> None:
+    mine, theirs = ours(name, made[name]), reference(name, made[name])
+    if name != "NllbTokenizer":  # which has no such attribute there
+        assert mine.lang_code_to_id == theirs.lang_code_to_id
+    for code in MARKED[name]:
+        token = f"__{code}__" if name == "M2M100Tokenizer" else code
+        assert mine.get_lang_id(code) == theirs.convert_tokens_to_ids(token)
+    with pytest.raises(InputError, match=r"this tokenizer has no language 'tlh'; it has: .*"):
+        mine.get_lang_id("tlh")
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_the_language_is_saved(made: dict[str, Path], name: str, tmp_path: Path) -> None:
     source, target, _ = MARKED[name]
     mine = ours(name, made[name], src_lang=source).with_options(tgt_lang=target)
@@ -159,6 +171,9 @@ def test_a_tokenizer_that_marks_no_language_has_one_side(tmp_path: Path) -> None
     mine, theirs = ours("BartTokenizer", folder), reference("BartTokenizer", folder)
     assert mine.src_lang is None
     assert mine.target is mine
+    assert mine.lang_code_to_id == {}
+    with pytest.raises(InputError, match=r"this tokenizer has no language 'de'; it has: none"):
+        mine.get_lang_id("de")
     for change in ({"src_lang": "de"}, {"tgt_lang": "de"}):
         with pytest.raises(
             InputError, match=r"_lang='de' was given, but this tokenizer does not mark texts with their"

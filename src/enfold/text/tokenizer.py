@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Self
 import tokenizers
 from tokenizers import AddedToken
 
-from enfold.errors import InputError
+from enfold.errors import InputError, near
 from enfold.files import atomic_file, fingerprint_of, write_json
 from enfold.text import sources, tokenizer_json
 from enfold.text.compatible import CompatibleTokenizer
 from enfold.text.engine import Engine
 from enfold.text.inputs import check_texts
-from enfold.text.kinds import Kind
+from enfold.text.kinds import Kind, kind_of_class
 from enfold.text.options import SPECIAL_NAMES, Side, TokenizerOptions
 from enfold.text.truncation import Strategy, Truncation
 from enfold.text.windows import to_value, windows_of
@@ -231,6 +231,29 @@ class Tokenizer(CompatibleTokenizer):
             chunk = texts[start : start + 1024]
             counts += self._engine.lengths(chunk, split_special_tokens=split_special_tokens)
         return counts
+
+    # --- languages ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def lang_code_to_id(self) -> dict[str, int]:
+        """The languages that texts can be marked with, and the ids of their tokens; empty where none are marked."""
+        kind = kind_of_class(self._options.tokenizer_class)
+        if kind is None or kind.languages is None:
+            return {}
+        found = {code: self._engine.id_of(kind.languages.token(code)) for code in kind.languages.codes}
+        return {code: number for code, number in found.items() if number is not None}
+
+    def get_lang_id(self, lang: str) -> int:
+        """The id of the token that marks a language, which a model is made to begin its translation with.
+
+        Raises:
+            InputError: the tokenizer does not have that language.
+        """
+        known = self.lang_code_to_id
+        if lang not in known:
+            there = ", ".join(known) or "none"
+            raise InputError(f"this tokenizer has no language {lang!r}; it has: {there}{near(lang, list(known))}")
+        return known[lang]
 
     # --- conversations and new vocabularies ---------------------------------------------------------------------------
 
