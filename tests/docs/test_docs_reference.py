@@ -77,3 +77,18 @@ def test_the_serving_page_lists_every_route():
     # Two more are not part of the description, being the description.
     assert [app.url_path_for("docs"), app.openapi_url] == ["/docs", "/openapi.json"]
     assert "`/docs`" in read("docs/serving.md") and "`/openapi.json`" in read("docs/serving.md")
+
+
+def test_the_families_page_lists_every_file_with_its_model_types_heads_and_lines():
+    """The same once more without the script that makes the table."""
+    from enfold.models.auto import known_families
+
+    page = read("docs/families.md")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    files = sorted((ROOT / "src" / "enfold" / "models" / "families").glob("[!_]*.py"))
+    assert [row[0] for row in rows] == [f"`{file.name}`" for file in files]
+    assert [row[-1] for row in rows] == [str(file.read_text(encoding="utf-8").count("\n")) for file in files]
+    for row, family in zip(rows, known_families(), strict=True):
+        for prefix, config in family.members.items():
+            assert f"`{config.model_type}` ({prefix}…)" in row[1]
+        assert [f"`{head}`" for head in (*family.stacks, *family.heads)] == row[2].split(", ")
