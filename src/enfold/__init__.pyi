@@ -76,14 +76,23 @@ from enfold.text import BertTokenizer as ElectraTokenizer
 from enfold.text import BertTokenizer as ElectraTokenizerFast
 from enfold.text import CamembertTokenizer as CamembertTokenizer
 from enfold.text import CamembertTokenizer as CamembertTokenizerFast
+from enfold.text import DebertaV2Tokenizer as DebertaV2Tokenizer
+from enfold.text import DebertaV2Tokenizer as DebertaV2TokenizerFast
 from enfold.text import DistilBertTokenizer as DistilBertTokenizer
 from enfold.text import DistilBertTokenizer as DistilBertTokenizerFast
+from enfold.text import FlaubertTokenizer as FlaubertTokenizer
 from enfold.text import GPT2Tokenizer as GPT2Tokenizer
 from enfold.text import GPT2Tokenizer as GPT2TokenizerFast
+from enfold.text import GPTNeoXTokenizer as GPTNeoXTokenizer
+from enfold.text import GPTNeoXTokenizer as GPTNeoXTokenizerFast
+from enfold.text import GemmaTokenizer as GemmaTokenizer
+from enfold.text import GemmaTokenizer as GemmaTokenizerFast
 from enfold.text import LlamaTokenizer as LlamaTokenizer
 from enfold.text import LlamaTokenizer as LlamaTokenizerFast
 from enfold.text import MPNetTokenizer as MPNetTokenizer
 from enfold.text import MPNetTokenizer as MPNetTokenizerFast
+from enfold.text import Qwen2Tokenizer as Qwen2Tokenizer
+from enfold.text import Qwen2Tokenizer as Qwen2TokenizerFast
 from enfold.text import RobertaTokenizer as BartTokenizer
 from enfold.text import RobertaTokenizer as BartTokenizerFast
 from enfold.text import RobertaTokenizer as RobertaTokenizer
@@ -350,6 +359,8 @@ __all__ = [
     "DebertaV2ForSequenceClassification",
     "DebertaV2ForTokenClassification",
     "DebertaV2Model",
+    "DebertaV2Tokenizer",
+    "DebertaV2TokenizerFast",
     "DistilBertConfig",
     "DistilBertForMaskedLM",
     "DistilBertForMultipleChoice",
@@ -380,6 +391,7 @@ __all__ = [
     "FlaubertForSequenceClassification",
     "FlaubertForTokenClassification",
     "FlaubertModel",
+    "FlaubertTokenizer",
     "FlaubertWithLMHeadModel",
     "GPT2Config",
     "GPT2ForQuestionAnswering",
@@ -395,11 +407,15 @@ __all__ = [
     "GPTNeoXForSequenceClassification",
     "GPTNeoXForTokenClassification",
     "GPTNeoXModel",
+    "GPTNeoXTokenizer",
+    "GPTNeoXTokenizerFast",
     "GemmaConfig",
     "GemmaForCausalLM",
     "GemmaForSequenceClassification",
     "GemmaForTokenClassification",
     "GemmaModel",
+    "GemmaTokenizer",
+    "GemmaTokenizerFast",
     "GenerationConfig",
     "LabelSet",
     "LlamaConfig",
@@ -475,6 +491,8 @@ __all__ = [
     "Qwen2ForSequenceClassification",
     "Qwen2ForTokenClassification",
     "Qwen2Model",
+    "Qwen2Tokenizer",
+    "Qwen2TokenizerFast",
     "Qwen3Config",
     "Qwen3ForCausalLM",
     "Qwen3ForQuestionAnswering",

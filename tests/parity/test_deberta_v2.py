@@ -19,6 +19,7 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_p
 import enfold
 from enfold.errors import InputError
 from enfold.layers.disentangled import log_buckets
+from enfold.layers.grouping import plan_for
 from enfold.models import pack
 
 SMALL = {
@@ -180,6 +181,16 @@ def test_the_newer_head_grows_with_the_word_vectors() -> None:
     model = TestDebertaV2.pair("ForMaskedLM", "third version", legacy=False).ours
     model.resize_token_embeddings(70)
     assert model(input_ids=torch.tensor([[69, 3]])).logits.shape == (1, 2, 70)
+
+
+def test_a_batch_of_the_same_lengths_trains_after_it_was_evaluated() -> None:
+    pair, inputs = TestDebertaV2.pair(HEAD, "third version"), TestDebertaV2.inputs(HEAD, "third version", "right")
+    plan_for.cache_clear()
+    with torch.inference_mode():
+        expected = pair.ours(**inputs).loss.clone()
+    found = pair.ours(**inputs).loss
+    found.backward()
+    torch.testing.assert_close(found.detach(), expected)
 
 
 def test_an_even_kernel_is_refused() -> None:

@@ -109,6 +109,7 @@ class Plan:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a plan that was made for inference may serve training next
 def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int, device: torch.device) -> Plan:
     """Divide rows into groups. Rows of no tokens are in none.
 

@@ -146,4 +146,5 @@ FAMILY = Family(
     derived=(r"embeddings\.position_ids$",),
     # The published files hold the heads of pre-training, and perhaps a table that is not used.
     unread=("lm_predictions", "mask_predictions", "cls", "deberta.embeddings.position_embeddings"),
+    tokenizers=("DebertaV2Tokenizer", "DebertaV2TokenizerFast"),
 )

@@ -146,4 +146,5 @@ FAMILY = Family(
         "ForQuestionAnswering": "ForQuestionAnsweringSimple",
     },
     derived=(r"^(transformer\.)?position_ids$",),
+    tokenizers=("FlaubertTokenizer",),
 )
