@@ -41,4 +41,5 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    tokenizers=("BlenderbotTokenizer", "BlenderbotTokenizerFast"),
 )

@@ -67,4 +67,5 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    tokenizers=("BlenderbotSmallTokenizer", "BlenderbotSmallTokenizerFast"),
 )

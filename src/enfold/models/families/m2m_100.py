@@ -36,4 +36,5 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads={"ForConditionalGeneration": replace(bart.WRITES, buffer=None)},
+    tokenizers=("M2M100Tokenizer", "NllbTokenizer", "NllbTokenizerFast"),
 )

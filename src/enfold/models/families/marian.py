@@ -53,4 +53,5 @@ FAMILY = Family(
         "ForCausalLM": bart.WRITES_ALONE,
     },
     tasks={"ForSeq2SeqLM": "MTModel"},
+    tokenizers=("MarianTokenizer",),
 )

@@ -30,4 +30,5 @@ FAMILY = Family(
     tasks={"ForMaskedLM": "ForConditionalGeneration"},
     shift=behind_last_token,
     restores=True,
+    tokenizers=("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"),
 )

@@ -31,4 +31,5 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    tokenizers=("PegasusTokenizer", "PegasusTokenizerFast"),
 )

@@ -19,8 +19,7 @@ from enfold.models.plan import Plan, Scale
 
 
 class T5Config(PreTrainedConfig):
-    """The ``config.json`` of model type ``t5``. Both stacks share their words, whatever it says of tying; where it says
-    that words are not tied, it is of T5 1.1 or later, whose last states are not scaled."""
+    """The ``config.json`` of model type ``t5``. Words that are not tied mean T5 1.1, whose last states are not scaled."""
 
     model_type = "t5"
     scales: ClassVar[bool] = True
@@ -93,18 +92,18 @@ ATTENTION = {"query": "q", "key": "k", "value": "v", "output": "o"}
 def block_names(config: Any, name: str) -> dict[str, str]:
     """Where the parts of a block lie; a decoder's feed-forward comes third."""
     own, cross, last = "layer.0.SelfAttention", "layer.1.EncDecAttention", f"layer.{1 if name == 'encoder' else 2}"
-    names = {"attention": own, "cross_attention": cross}
-    names |= {f"attention_{role}" if role == "output" else role: f"{own}.{path}" for role, path in ATTENTION.items()}
+    names = {f"attention_{role}" if role == "output" else role: f"{own}.{path}" for role, path in ATTENTION.items()}
     names |= {f"cross_{role}": f"{cross}.{path}" for role, path in ATTENTION.items()}
     maps = {"gate": "wi_0", "up": "wi_1", "down": "wo"} if config.is_gated_act else {"up": "wi", "down": "wo"}
     names |= {role: f"{last}.DenseReluDense.{path}" for role, path in maps.items()}
     norms = {"attention_norm": "layer.0", "cross_norm": "layer.1", "output_norm": last}
-    return names | {role: f"{path}.layer_norm" for role, path in norms.items()}
+    names |= {role: f"{path}.layer_norm" for role, path in norms.items()}
+    return names | {"attention": own, "cross_attention": cross}
 
 
 def side(config: Any, name: str) -> StackSpec:
     """One of the two stacks."""
-    decodes, heads = name == "decoder", config.num_heads
+    decodes, count = name == "decoder", config.num_heads
     buckets, farthest = config.relative_attention_num_buckets, config.relative_attention_max_distance
     bare: dict[str, Any] = {"bias": False, "dropout": config.dropout_rate}
     gated: Any = "separate" if config.is_gated_act else "no"
@@ -112,9 +111,9 @@ def side(config: Any, name: str) -> StackSpec:
         width=config.d_model,
         depth=config.num_decoder_layers if decodes else config.num_layers,
         dropout=config.dropout_rate,
-        init_std=0.02 * config.initializer_factor,
+        init_std=0.02 * config.initializer_factor,  # theirs has one for each kind of map
         embeddings=specs.EmbeddingSpec(vocabulary=config.vocab_size, dropout=config.dropout_rate, norm=False),
-        attention=specs.AttentionSpec(heads=heads, head_width=config.d_kv, scale=1.0, output_bias=False, **bare),
+        attention=specs.AttentionSpec(heads=count, head_width=config.d_kv, scale=1.0, output_bias=False, **bare),
         feed_forward=specs.FeedForwardSpec(width=config.d_ff, activation=config.dense_act_fn, gated=gated, **bare),
         norm=specs.NormSpec(eps=config.layer_norm_epsilon, kind="rms"),
         order="pre",
@@ -122,7 +121,7 @@ def side(config: Any, name: str) -> StackSpec:
         final_dropout=config.dropout_rate,
         causal=decodes,
         cross=decodes,
-        relative=specs.RelativeSpec(heads=heads, buckets=buckets, max_distance=farthest, both_ways=not decodes),
+        relative=specs.RelativeSpec(heads=count, buckets=buckets, max_distance=farthest, both_ways=not decodes),
         names=NAMES,
         block_names=block_names(config, name),
     )
@@ -147,4 +146,5 @@ FAMILY = Family(
     tasks={"ForPreTraining": "ForConditionalGeneration"},
     always_shares=True,
     derived=(r"EncDecAttention\.relative_attention_bias\.weight$",),
+    tokenizers=("T5Tokenizer", "T5TokenizerFast"),
 )
