@@ -74,6 +74,10 @@ from enfold.text import BertTokenizer as BertTokenizer
 from enfold.text import BertTokenizer as BertTokenizerFast
 from enfold.text import BertTokenizer as ElectraTokenizer
 from enfold.text import BertTokenizer as ElectraTokenizerFast
+from enfold.text import BlenderbotSmallTokenizer as BlenderbotSmallTokenizer
+from enfold.text import BlenderbotSmallTokenizer as BlenderbotSmallTokenizerFast
+from enfold.text import BlenderbotTokenizer as BlenderbotTokenizer
+from enfold.text import BlenderbotTokenizer as BlenderbotTokenizerFast
 from enfold.text import CamembertTokenizer as CamembertTokenizer
 from enfold.text import CamembertTokenizer as CamembertTokenizerFast
 from enfold.text import DebertaV2Tokenizer as DebertaV2Tokenizer
@@ -89,14 +93,26 @@ from enfold.text import GemmaTokenizer as GemmaTokenizer
 from enfold.text import GemmaTokenizer as GemmaTokenizerFast
 from enfold.text import LlamaTokenizer as LlamaTokenizer
 from enfold.text import LlamaTokenizer as LlamaTokenizerFast
+from enfold.text import M2M100Tokenizer as M2M100Tokenizer
+from enfold.text import MBart50Tokenizer as MBart50Tokenizer
+from enfold.text import MBart50Tokenizer as MBart50TokenizerFast
+from enfold.text import MBartTokenizer as MBartTokenizer
+from enfold.text import MBartTokenizer as MBartTokenizerFast
 from enfold.text import MPNetTokenizer as MPNetTokenizer
 from enfold.text import MPNetTokenizer as MPNetTokenizerFast
+from enfold.text import MarianTokenizer as MarianTokenizer
+from enfold.text import NllbTokenizer as NllbTokenizer
+from enfold.text import NllbTokenizer as NllbTokenizerFast
+from enfold.text import PegasusTokenizer as PegasusTokenizer
+from enfold.text import PegasusTokenizer as PegasusTokenizerFast
 from enfold.text import Qwen2Tokenizer as Qwen2Tokenizer
 from enfold.text import Qwen2Tokenizer as Qwen2TokenizerFast
 from enfold.text import RobertaTokenizer as BartTokenizer
 from enfold.text import RobertaTokenizer as BartTokenizerFast
 from enfold.text import RobertaTokenizer as RobertaTokenizer
 from enfold.text import RobertaTokenizer as RobertaTokenizerFast
+from enfold.text import T5Tokenizer as T5Tokenizer
+from enfold.text import T5Tokenizer as T5TokenizerFast
 from enfold.text import Tokenizer as Tokenizer
 from enfold.text import XLMRobertaTokenizer as XLMRobertaTokenizer
 from enfold.text import XLMRobertaTokenizer as XLMRobertaTokenizerFast
@@ -337,6 +353,10 @@ __all__ = [
     "BlenderbotSmallForCausalLM",
     "BlenderbotSmallForConditionalGeneration",
     "BlenderbotSmallModel",
+    "BlenderbotSmallTokenizer",
+    "BlenderbotSmallTokenizerFast",
+    "BlenderbotTokenizer",
+    "BlenderbotTokenizerFast",
     "CamembertConfig",
     "CamembertForCausalLM",
     "CamembertForMaskedLM",
@@ -430,6 +450,9 @@ __all__ = [
     "M2M100Decoder",
     "M2M100ForConditionalGeneration",
     "M2M100Model",
+    "M2M100Tokenizer",
+    "MBart50Tokenizer",
+    "MBart50TokenizerFast",
     "MBartConfig",
     "MBartDecoder",
     "MBartForCausalLM",
@@ -437,6 +460,8 @@ __all__ = [
     "MBartForQuestionAnswering",
     "MBartForSequenceClassification",
     "MBartModel",
+    "MBartTokenizer",
+    "MBartTokenizerFast",
     "MPNetConfig",
     "MPNetForMaskedLM",
     "MPNetForMultipleChoice",
@@ -458,6 +483,7 @@ __all__ = [
     "MarianForCausalLM",
     "MarianMTModel",
     "MarianModel",
+    "MarianTokenizer",
     "Metric",
     "MistralConfig",
     "MistralForCausalLM",
@@ -472,6 +498,8 @@ __all__ = [
     "ModernBertForSequenceClassification",
     "ModernBertForTokenClassification",
     "ModernBertModel",
+    "NllbTokenizer",
+    "NllbTokenizerFast",
     "OPTConfig",
     "OPTForCausalLM",
     "OPTForQuestionAnswering",
@@ -482,6 +510,8 @@ __all__ = [
     "PegasusForCausalLM",
     "PegasusForConditionalGeneration",
     "PegasusModel",
+    "PegasusTokenizer",
+    "PegasusTokenizerFast",
     "PreTrainedModel",
     "Prediction",
     "Project",
@@ -520,6 +550,8 @@ __all__ = [
     "T5ForSequenceClassification",
     "T5ForTokenClassification",
     "T5Model",
+    "T5Tokenizer",
+    "T5TokenizerFast",
     "TextClassificationPipeline",
     "TextIteratorStreamer",
     "TextStreamer",
