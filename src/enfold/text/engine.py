@@ -221,6 +221,12 @@ class Engine:
             cuts.append(cut)
         return encodings, cuts
 
+    @cached_property
+    def _found_whole(self) -> tuple[Any, Any]:
+        """What is found before texts are prepared: without special tokens, and with them."""
+        assert self.steps is not None
+        return self.steps.added(self._parsing, special=False), self.steps.added(self._parsing, special=True)
+
     def _alone(
         self, engine: tokenizers.Tokenizer, texts: Sequence[Any], split_special_tokens: bool, is_pretokenized: bool
     ) -> list[RawEncoding]:
@@ -229,7 +235,7 @@ class Engine:
             return _encode(engine, texts, is_pretokenized, add_special_tokens=False)
         steps = self.steps
         _check_surrogates(texts)
-        added = steps.added(self._parsing, special=not split_special_tokens)
+        added = self._found_whole[not split_special_tokens]
         origins: list[Any]
         if is_pretokenized:
             origins = [[steps.prepared(word, added) for word in words] for words in texts]
