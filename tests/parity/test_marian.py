@@ -41,11 +41,6 @@ class TestMarian(PairParity):
     def pair(cls, head: str, config: str, **more: Any) -> Pair:
         return with_fixed_positions(super().pair(head, config, **more))
 
-    def test_a_missing_scale_is_found_out(self) -> None:
-        pair, inputs = self.pair("MTModel", "usual"), self.inputs("MTModel", "usual", "right")
-        pair.ours.model.encoder.embeddings.scale = 1.0
-        fails(assert_same_outputs, pair, inputs, match="off by")
-
 
 class TestMarianOfTwoVocabularies(TestMarian):
     """``ForCausalLM`` is not among the heads: theirs cannot compute the loss of a vocabulary of another size."""
@@ -58,5 +53,8 @@ class TestMarianOfTwoVocabularies(TestMarian):
         | {"decoder_vocab_size": 67, "share_encoder_decoder_embeddings": False, "tie_word_embeddings": False},
     }
 
-    def test_a_missing_scale_is_found_out(self) -> None:
-        """Seen with one vocabulary."""
+
+def test_a_missing_scale_is_found_out() -> None:
+    pair, inputs = TestMarian.pair("MTModel", "usual"), TestMarian.inputs("MTModel", "usual", "right")
+    pair.ours.model.encoder.embeddings.scale = 1.0
+    fails(assert_same_outputs, pair, inputs, match="off by")

@@ -268,6 +268,15 @@ def test_an_unused_bias_of_older_t5_files_is_left_alone(tmp_path: Path) -> None:
     assert not enfold.T5ForConditionalGeneration.from_pretrained(tmp_path).loading_report.unused
 
 
+@pytest.mark.parametrize("family", (*WITH_BIAS, test_m2m_100.TestM2M100), ids=lambda family: family.prefix)
+def test_what_fairseq_left_in_files_is_left_alone(family: type[PairParity], tmp_path: Path) -> None:
+    writers(family).theirs.save_pretrained(tmp_path)
+    strays = {"model.encoder.version": torch.ones(1), "model.decoder.embed_positions.weights": torch.randn(18, 32)}
+    rewritten(tmp_path, lambda tensors: tensors | strays)
+    report = family.classes(writer(family))[0].from_pretrained(tmp_path).loading_report
+    assert not report.unused and not report.initialised
+
+
 def test_words_that_version_4_wrote_once_are_read_where_the_config_ties_nothing(tmp_path: Path) -> None:
     theirs = test_bart.TestBart.pair("ForConditionalGeneration", "usual").theirs
     theirs.save_pretrained(tmp_path)
@@ -370,3 +379,94 @@ def test_a_decoder_alone_writes_on_from_its_prompt(family: type[PairParity]) -> 
     options = {"max_new_tokens": 5, "do_sample": False, "attention_mask": torch.ones_like(ids)}
     wanted = transformers.GenerationMixin.generate(pair.theirs, ids, **options)
     assert pair.ours.generate(ids, **options).tolist() == wanted.tolist()
+
+
+# ---- config.json of published models --------------------------------------------------------------------------------
+
+COMMON: dict[str, Any] = {"is_encoder_decoder": True, "use_cache": True, "transformers_version": "4.23.1"}
+BARTS = {
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "encoder_ffn_dim": 2048,
+    "decoder_ffn_dim": 2048,
+    "encoder_attention_heads": 8,
+    "decoder_attention_heads": 8,
+    "num_hidden_layers": 6,
+    "d_model": 512,
+    "dropout": 0.1,
+    "torch_dtype": "float32",
+}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "flan-t5-small": {
+        "model_type": "t5",
+        "d_ff": 1024,
+        "d_kv": 64,
+        "d_model": 512,
+        "decoder_start_token_id": 0,
+        "dropout_rate": 0.1,
+        "eos_token_id": 1,
+        "feed_forward_proj": "gated-gelu",
+        "n_positions": 512,
+        "num_decoder_layers": 8,
+        "num_heads": 6,
+        "num_layers": 8,
+        "output_past": True,
+        "tie_word_embeddings": False,
+        "vocab_size": 32128,
+    },
+    "t5-small": {
+        "model_type": "t5",
+        "d_ff": 2048,
+        "d_kv": 64,
+        "d_model": 512,
+        "decoder_start_token_id": 0,
+        "layer_norm_epsilon": 1e-06,
+        "num_heads": 8,
+        "num_layers": 6,
+        "task_specific_params": {"translation_en_to_de": {"prefix": "translate English to German: "}},
+    },
+    "mt5-small": {"model_type": "mt5", "d_ff": 1024, "num_heads": 6, "num_layers": 8, "tie_word_embeddings": False},
+    "opus-mt-en-de": BARTS
+    | {
+        "model_type": "marian",
+        "vocab_size": 58101,
+        "decoder_start_token_id": 58100,
+        "pad_token_id": 58100,
+        "eos_token_id": 0,
+        "activation_function": "swish",
+        "scale_embedding": True,
+        "static_position_embeddings": True,
+        "normalize_before": False,
+        "classif_dropout": 0.0,
+        "bad_words_ids": [[58100]],
+        "num_beams": 6,
+        "max_length": 512,
+    },
+    "nllb-200-distilled": BARTS
+    | {"model_type": "m2m_100", "vocab_size": 256206, "max_length": 200, "scale_embedding": True},
+    "mbart-large-50": BARTS
+    | {"model_type": "mbart", "vocab_size": 250054, "add_final_layer_norm": True, "normalize_before": True},
+    "pegasus-xsum": BARTS
+    | {"model_type": "pegasus", "vocab_size": 96103, "scale_embedding": True, "length_penalty": 0.6, "num_beams": 8},
+    "blenderbot-400M-distill": BARTS
+    | {"model_type": "blenderbot", "vocab_size": 8008, "layernorm_variant": "prelayernorm", "min_length": 20},
+    "blenderbot_small-90M": BARTS
+    | {"model_type": "blenderbot-small", "vocab_size": 54944, "layernorm_variant": "xlm", "scale_embedding": True},
+    "bart-large-cnn": BARTS
+    | {"model_type": "bart", "forced_bos_token_id": 0, "no_repeat_ngram_size": 3, "early_stopping": True},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_keys_of_published_files_are_read_as_theirs_are_and_kept(name: str, tmp_path: Path) -> None:
+    values = COMMON | PUBLISHED[name]
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    own = enfold.AutoConfig.from_pretrained(tmp_path).to_dict()
+    theirs = transformers.AutoConfig.from_pretrained(tmp_path).to_dict()
+    told = {key: value for key, value in theirs.items() if key not in ("_name_or_path", "transformers_version")}
+    differing = {key: (own.get(key), value) for key, value in told.items() if own.get(key) != value}
+    assert not differing
+    renamed = {"num_hidden_layers", "torch_dtype", "tie_word_embeddings"}
+    assert {key: own[key] for key in values if key not in renamed} == {
+        key: value for key, value in values.items() if key not in renamed
+    }

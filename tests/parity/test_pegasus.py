@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from checkers import assert_same_outputs
 from family_parity import PairParity
 from mutations import fails
 from pair_cases import NO_DROPOUT, SMALL, UNEQUAL
+from safetensors.torch import load_file, save_file
 
+import enfold
 from enfold.layers.positions import sinusoids
 
 
@@ -36,3 +40,16 @@ class TestPegasus(PairParity):
         assert_same_outputs(pair, inputs)
         pair.ours.encoder.embed_positions.weight.copy_(sinusoids(16, 32, "interleaved"))
         fails(assert_same_outputs, pair, inputs, match="off by")
+
+
+def test_positions_that_older_files_leave_out_are_written_anew(tmp_path: Path) -> None:
+    theirs = TestPegasus.pair("ForConditionalGeneration", "usual").theirs
+    theirs.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    kept = {name: values for name, values in tensors.items() if "embed_positions" not in name}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    read = enfold.PegasusForConditionalGeneration.from_pretrained(tmp_path)
+    assert len(kept) == len(tensors) - 2 and not read.loading_report.initialised
+    for stack in (read.model.encoder, read.model.decoder):
+        assert torch.equal(stack.embed_positions.weight, sinusoids(16, 32, "halves"))
+        assert not stack.embed_positions.weight.requires_grad

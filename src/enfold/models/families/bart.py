@@ -119,6 +119,7 @@ def pair(config: Any, *, make: Callable[..., StackSpec] = side, **more: Any) -> 
     return PairSpec(encoder=make(config, "encoder", **more), decoder=make(config, "decoder", **more), shared="shared")
 
 
+DERIVED = (r"^(model\.)?(encoder|decoder)\.(version|embed_positions\.weights)$",)
 STACKS = {"Model": EncoderDecoderModel, "Decoder": DecoderModel}
 WRITES_ALONE = Plan(kind=language_heads.DecoderAlone, output="lm_head", output_bias=False, stack="Decoder")
 WRITES = replace(WRITES_ALONE, kind=language_heads.ConditionalGeneration, buffer="final_logits_bias", stack="Model")
@@ -143,6 +144,6 @@ FAMILY = Family(
     heads=HEADS,
     tasks={"ForPreTraining": "ForConditionalGeneration", "ForMaskedLM": "ForConditionalGeneration"},
     restores=True,
-    derived=(r"^(model\.)?(encoder|decoder)\.version$",),
+    derived=DERIVED,
     tokenizers=("BartTokenizer", "BartTokenizerFast"),
 )

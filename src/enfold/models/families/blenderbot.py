@@ -41,5 +41,6 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    derived=bart.DERIVED,
     tokenizers=("BlenderbotTokenizer", "BlenderbotTokenizerFast"),
 )

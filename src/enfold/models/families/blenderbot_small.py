@@ -67,5 +67,6 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    derived=bart.DERIVED,
     tokenizers=("BlenderbotSmallTokenizer", "BlenderbotSmallTokenizerFast"),
 )

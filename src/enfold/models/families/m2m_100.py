@@ -36,5 +36,6 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads={"ForConditionalGeneration": replace(bart.WRITES, buffer=None)},
+    derived=bart.DERIVED,
     tokenizers=("M2M100Tokenizer", "NllbTokenizer", "NllbTokenizerFast"),
 )

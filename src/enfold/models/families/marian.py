@@ -53,5 +53,6 @@ FAMILY = Family(
         "ForCausalLM": bart.WRITES_ALONE,
     },
     tasks={"ForSeq2SeqLM": "MTModel"},
+    derived=bart.DERIVED,
     tokenizers=("MarianTokenizer",),
 )

@@ -30,5 +30,6 @@ FAMILY = Family(
     tasks={"ForMaskedLM": "ForConditionalGeneration"},
     shift=behind_last_token,
     restores=True,
+    derived=bart.DERIVED,
     tokenizers=("MBartTokenizer", "MBartTokenizerFast", "MBart50Tokenizer", "MBart50TokenizerFast"),
 )

@@ -31,5 +31,6 @@ FAMILY = Family(
     spec=spec,
     stacks=bart.STACKS,
     heads=bart.WRITERS,
+    derived=bart.DERIVED,
     tokenizers=("PegasusTokenizer", "PegasusTokenizerFast"),
 )

@@ -19,7 +19,7 @@ from enfold.models.plan import Plan, Scale
 
 
 class T5Config(PreTrainedConfig):
-    """The ``config.json`` of model type ``t5``. Words that are not tied mean T5 1.1, whose last states are not scaled."""
+    """The ``config.json`` of model type ``t5``. Words that are not tied mean T5 1.1, whose states are not scaled."""
 
     model_type = "t5"
     scales: ClassVar[bool] = True
