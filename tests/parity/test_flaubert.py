@@ -17,6 +17,7 @@ from transformers.models.flaubert.modeling_flaubert import MultiHeadAttention, c
 
 import enfold
 from enfold.errors import InputError
+from enfold.layers.linear import Int8Linear
 
 SMALL = {"vocab_size": 61, "emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 16}
 
@@ -160,6 +161,14 @@ def test_parts_in_lists_are_copied_pickled_and_replaced() -> None:
         with pytest.raises(RuntimeError):
             model(**inputs)
     assert torch.equal(pair.ours(**inputs).logits, expected)
+
+
+def test_maps_in_all_lists_are_quantised() -> None:
+    pair, inputs = TestFlaubert.pair(HEAD, "usual"), _inputs("usual", "right")
+    quantised = enfold.quantise(pair.ours)
+    assert sum(isinstance(module, Int8Linear) for module in quantised.modules()) == 2 * 6
+    assert isinstance(pair.ours.transformer.ffns[0].lin1, torch.nn.Linear)
+    assert quantised(**inputs).logits.shape == (4, 9, 5)
 
 
 def test_what_is_not_honoured_is_refused_by_name() -> None:

@@ -8,7 +8,7 @@ Parts are looked up at each call, so that one replaced from outside (an adapter,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import nn
 
@@ -62,6 +62,13 @@ class Assembly(nn.Module):
         for path, part in waiting.items():
             place(root, path, part)
         waiting.clear()
+
+    def reached(self) -> Iterator[nn.Module]:
+        """All modules below it, and those of its parts that lie elsewhere."""
+        yield from self.modules()
+        for role, path in self._paths.items():
+            if path[0].startswith("/"):
+                yield from self.part(role).modules()
 
     def has(self, role: str) -> bool:
         """Whether there is a part of that role."""

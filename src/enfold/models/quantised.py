@@ -96,7 +96,7 @@ def check_target(folder: Path) -> None:
 
 
 def _linears(model: PreTrainedModel) -> list[tuple[str, nn.Linear | TransposedLinear]]:
-    blocks = {module for block in model.base_model.blocks for module in block.modules()}  # type: ignore[operator, union-attr]
+    blocks = {module for block in model.base_model.blocks for module in block.reached()}  # type: ignore[operator, union-attr]
     kinds = (nn.Linear, TransposedLinear)
     return [(name, module) for name, module in model.named_modules() if module in blocks and isinstance(module, kinds)]
 
