@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
+import transformers
 from checkers import assert_same_outputs, make_pair
 from family_parity import DecoderParity
 from mutations import fails, shift
@@ -113,6 +117,19 @@ class TestRotaryKinds(DecoderParity):
     test_writes_what_transformers_writes = None
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_spellings_are_written_and_either_alone_is_enough(kind: str, tmp_path: Path) -> None:
+    """Version 4 of ``transformers`` reads ``rope_theta`` and ``rope_scaling``, version 5 ``rope_parameters``."""
+    config = enfold.LlamaConfig(**SMALL, **KINDS[kind])
+    config.save_pretrained(tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert written["rope_scaling"] | {"rope_theta": written["rope_theta"]} == written["rope_parameters"]
+    for left_out in (("rope_theta", "rope_scaling"), ("rope_parameters",)):
+        kept = {key: value for key, value in written.items() if key not in left_out}
+        assert enfold.LlamaConfig.from_dict(kept).rope_parameters == config.rope_parameters
+        assert transformers.LlamaConfig.from_dict(kept).rope_parameters == config.rope_parameters
+
+
 GROWING = {
     "dynamic": {"max_position_embeddings": 6, "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}},
     "longrope": {
@@ -134,10 +151,12 @@ def test_angles_that_depend_on_the_length_are_those_of_each_row_alone(kind: str)
     ids = torch.randint(4, 61, (3, 12), generator=torch.Generator().manual_seed(1))
     lengths = (12, 5, 8)
     mask = (torch.arange(12) < torch.tensor(lengths)[:, None]).long()
-    pair = make_pair(enfold.LlamaForCausalLM, *_theirs(), settings)
+    pair = make_pair(enfold.LlamaForCausalLM, transformers.LlamaForCausalLM, settings)
     together = pair.ours(input_ids=ids, attention_mask=mask).logits
     for row, length in enumerate(lengths):
-        fresh = make_pair(enfold.LlamaForCausalLM, *_theirs(), settings)  # theirs remembers the longest row
+        fresh = make_pair(
+            enfold.LlamaForCausalLM, transformers.LlamaForCausalLM, settings
+        )  # theirs remembers the longest row
         alone = ids[row : row + 1, :length]
         assert_same_outputs(fresh, {"input_ids": alone, "use_cache": False}, exact=3e-5)
         torch.testing.assert_close(
@@ -152,16 +171,10 @@ def test_angles_that_depend_on_the_length_are_those_of_each_row_alone(kind: str)
 def test_a_row_that_outgrows_its_length_while_it_is_written(kind: str) -> None:
     """Keys that were cached keep the angles they had, as in ``transformers``."""
     prompt = torch.tensor([[7, 12, 31, 9]])
-    pair = make_pair(enfold.LlamaForCausalLM, *_theirs(), SMALL | GROWING[kind])
+    pair = make_pair(enfold.LlamaForCausalLM, transformers.LlamaForCausalLM, SMALL | GROWING[kind])
     options = {"max_new_tokens": 7, "do_sample": False, "eos_token_id": None}
     found = pair.ours.generate(prompt, attention_mask=torch.ones_like(prompt), **options)
     assert found.tolist() == pair.theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **options).tolist()
-
-
-def _theirs() -> tuple[type]:
-    import transformers
-
-    return (transformers.LlamaForCausalLM,)
 
 
 @pytest.mark.parametrize(
