@@ -80,7 +80,7 @@ RIGHT = ["Ein Mann steht auf einer Leiter.", "Zwei Hunde spielen im Schnee."]
 
 
 def test_bleu_by_hand():
-    """13a makes 7 and 9 words of these; of 16, 14, 12 and 10 sequences of one to four words, 13, 10, 8 and 6 are right."""
+    """13a makes 7 and 9 words of these; of 16, 14, 12, 10 sequences of one to four words, 13, 10, 8, 6 are right."""
     pytest.importorskip("sacrebleu")
     found = bleu(WRITTEN, RIGHT)
     counts = [(13, 16), (10, 14), (8, 12), (6, 10)]

@@ -77,7 +77,9 @@ def test_predictions_are_what_generate_writes_for_each_row_alone(tmp_path, how):
 
 def test_sources_without_labels_are_written_for(tmp_path):
     rows = [{"input_ids": row["input_ids"]} for row in some_pairs(3)]
-    told = Seq2SeqTrainer(tiny_bart(), settings(tmp_path, predict_with_generate=True)).predict(rows, max_length=4, min_length=4)
+    told = Seq2SeqTrainer(tiny_bart(), settings(tmp_path, predict_with_generate=True)).predict(
+        rows, max_length=4, min_length=4
+    )
     assert told.predictions.shape == (3, 4)
     assert told.label_ids is None
     assert "test_loss" not in told.metrics

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_file, save_model
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
 from enfold.errors import CheckpointError, EnfoldError
@@ -127,9 +127,29 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     """
     path = folder / "model.safetensors"
     try:
-        load_model(model, path, strict=True)
+        written = getattr(model, "tensors_to_write", None)
+        if written is not None:
+            _fill(written(), load_file(path))
+        else:
+            load_model(model, path, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit the model: {str(error).strip()}") from error
+
+
+@torch.no_grad()
+def _fill(wanted: dict[str, Tensor], stored: dict[str, Tensor]) -> None:
+    """Copy what a model wrote back into it: under the names of its file, and without what that leaves out."""
+    faults = [f"missing: {name}" for name in wanted if name not in stored]
+    faults += [f"unknown: {name}" for name in stored if name not in wanted]
+    faults += [
+        f"{name} is {list(tensor.shape)}, the model's is {list(wanted[name].shape)}"
+        for name, tensor in stored.items()
+        if name in wanted and tensor.shape != wanted[name].shape
+    ]
+    if faults:
+        raise RuntimeError("; ".join(faults[:8]) + ("; …" if len(faults) > 8 else ""))
+    for name, tensor in wanted.items():
+        tensor.copy_(stored[name])
 
 
 def read_resume(folder: Path) -> dict[str, Any]:
