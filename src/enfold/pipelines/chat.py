@@ -35,7 +35,7 @@ class ChatPipeline(WritingPipeline):
                 "only continues texts"
             )
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self,
         conversations: Sequence[Message] | Sequence[Sequence[Message]],
         *,

@@ -8,7 +8,7 @@ from typing import Any
 from enfold.errors import InputError
 from enfold.pipelines.reading import checked_texts
 from enfold.pipelines.writing import Prompt, WritingPipeline
-from enfold.values import Encoding, WrittenPrediction
+from enfold.values import Encoding
 
 __all__ = ["TextGenerationPipeline"]
 
@@ -22,34 +22,6 @@ class TextGenerationPipeline(WritingPipeline):
     task = "text-generation"
     heads = "a model that continues a text (AutoModelForCausalLM)"
     writes_anew = False
-
-    def __call__(
-        self,
-        texts: str | Sequence[str],
-        *,
-        truncation: bool = False,
-        seed: int | Sequence[int] | None = None,
-        constraint: Any = None,
-        **options: Any,
-    ) -> list[WrittenPrediction]:
-        """Continue texts; always a list, in the order of the texts.
-
-        Args:
-            texts: one text or several.
-            truncation: read only the end of a text that is longer than the context; ``cut`` says how much was left out.
-            seed: of ``do_sample``; one for all or one for each. The same seed gives the same text.
-            constraint: what the output must match, see ``enfold.generation.Constraint``.
-            options: of generation (``max_new_tokens``, ``temperature``, ``stop_strings``, …), for this call.
-
-        Raises:
-            InputError: a text is empty or too long, or options are not known or contradict each other.
-        """
-        prompts = self.encode(list(checked_texts([texts] if isinstance(texts, str) else texts)), truncation)
-        written = self.write(prompts, options, seed=seed, constraint=constraint)
-        return [
-            WrittenPrediction(**self.about(prompt, sequences))
-            for prompt, sequences in zip(prompts, written, strict=True)
-        ]
 
     def pieces(self, text: str, *, seed: int | None = None, constraint: Any = None, **options: Any) -> Iterator[str]:
         """Continue one text; what is written comes as it is written, in whole characters."""

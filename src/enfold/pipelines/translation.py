@@ -58,7 +58,7 @@ class TranslationPipeline(WritingPipeline):
         self.target = target
         self.by_sentence = by_sentence
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, texts: str | Sequence[str], *, seed: int | None = None, **options: Any
     ) -> list[TranslationPrediction]:
         """Translate texts; always a list, in the order of the texts.
@@ -73,7 +73,7 @@ class TranslationPipeline(WritingPipeline):
         """
         given = list(checked_texts([texts] if isinstance(texts, str) else texts))
         parts = [self.parts(text) for text in given]
-        prompts = self.encode([part.text for own in parts for part in own])
+        prompts = self.prompts([part.text for own in parts for part in own])
         written = self.write(prompts, options, seed=seed) if prompts else []
         results, start = [], 0
         for text, own in zip(given, parts, strict=True):
@@ -85,10 +85,10 @@ class TranslationPipeline(WritingPipeline):
     def parts(self, text: str) -> list[Part]:
         """A text in the parts that are translated."""
         longest = self.context_length or 512
-        room = longest - len(self.encode([""])[0])
+        room = longest - len(self.prompts([""])[0])
         return in_parts(text, self.tokenizer.count_tokens, room, by_sentence=self.by_sentence)
 
-    def encode(self, texts: Sequence[str]) -> list[Prompt]:
+    def prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """Sentences as the encoder reads them, with what tells the languages."""
         encodings = self.tokenizer.encode_batch([self._pair.words + text for text in texts])
         return [Prompt((*self._pair.before, *encoding.ids)) for encoding in encodings]

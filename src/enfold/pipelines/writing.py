@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from enfold.errors import InputError
 from enfold.pipelines.batching import chunks_of_texts, length_sorted_batches
-from enfold.values import Encoding
+from enfold.pipelines.reading import checked_texts
+from enfold.values import Encoding, WrittenPrediction
 
 if TYPE_CHECKING:
     from enfold.generation import Generated, GenerationConfig, Piece
@@ -71,6 +72,38 @@ class WritingPipeline:
         self.max_tokens = max_tokens
         self._options = options
         self.config()  # an option that is not known is found here
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        *,
+        truncation: bool = False,
+        seed: int | Sequence[int] | None = None,
+        constraint: Any = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Write from texts; always a list, in the order of the texts.
+
+        Args:
+            texts: one text or several.
+            truncation: read only as much of a text as the model can; ``cut`` says how much was left out.
+            seed: of ``do_sample``; one for all or one for each. The same seed gives the same text.
+            constraint: what the output must match, see ``enfold.generation.Constraint``.
+            options: of generation (``max_new_tokens``, ``temperature``, ``stop_strings``, …), for this call.
+
+        Raises:
+            InputError: a text is too long, or options are not known or contradict each other.
+        """
+        prompts = self.encode(list(checked_texts([texts] if isinstance(texts, str) else texts)), truncation)
+        written = self.write(prompts, options, seed=seed, constraint=constraint)
+        return [
+            WrittenPrediction(**self.about(prompt, sequences))
+            for prompt, sequences in zip(prompts, written, strict=True)
+        ]
+
+    def encode(self, texts: Sequence[str], truncation: bool = False) -> list[Prompt]:
+        """Texts as the model reads them."""
+        raise NotImplementedError
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -157,7 +190,7 @@ class WritingPipeline:
     def stream(self, texts: Iterable[str], **options: Any) -> Iterator[Any]:
         """Answer texts as they come, in order and in bounded memory; up to 64 are read ahead."""
         for chunk in chunks_of_texts(texts, max_texts=_CHUNK_TEXTS, max_characters=_CHUNK_CHARACTERS):
-            yield from self(chunk, **options)  # type: ignore[operator]
+            yield from self(chunk, **options)
 
     def written_from(
         self, prompt: Prompt, options: dict[str, Any], *, seed: int | None = None, **more: Any
