@@ -53,7 +53,10 @@ def test_a_reference_reads_back_from_its_text() -> None:
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("minlm", "no file, folder or short name 'minlm'; short names for model: minilm, smollm2; did you mean 'minilm'?"),
+        (
+            "minlm",
+            "no file, folder or short name 'minlm'; short names for model: minilm, smollm2; did you mean 'minilm'?",
+        ),
         ("bert-base-uncase", "did you mean 'bert-base-uncased'?"),
         ("frobnicate", "(a model of a Hub is written org/name)"),
         ("pypi:some-data/data.csv", "write pypi:NAME==VERSION/inner/path; the version must be named"),
