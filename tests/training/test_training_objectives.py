@@ -132,3 +132,15 @@ def test_a_label_the_model_does_not_have_is_named():
 def test_a_batch_without_labels_is_refused():
     with pytest.raises(InputError, match="a batch has no labels to learn from; it has: input_ids, layout"):
         LabelObjective().count(PackingCollator()([{"input_ids": [2, 3]}]))
+
+
+def test_replaced_tokens_are_judged_one_by_one():
+    from enfold import ElectraConfig, ElectraForPreTraining
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    model = ElectraForPreTraining(ElectraConfig(vocab_size=60, embedding_size=16, **sizes)).eval()
+    rows = [{"input_ids": [2, 5, 6, 3], "labels": [0, 1, 0, 0]}, {"input_ids": [2, 3], "labels": [1, 0]}]
+    batch, objective = PackingCollator()(rows), LabelObjective()
+    sums, _ = objective(model, batch)
+    assert sums["labels"].item() / objective.count(batch)["labels"] == pytest.approx(model(**batch).loss.item())

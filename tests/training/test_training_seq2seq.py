@@ -217,3 +217,25 @@ def test_a_causal_model_is_evaluated_on_texts_without_labels(tmp_path):
 
 def test_a_bias_that_is_not_trained_begins_at_zero():
     assert not tiny_bart().final_logits_bias.any()
+
+
+@pytest.mark.parametrize("family", ["fixed tables that files leave out", "names that files keep"])
+def test_a_run_goes_on_where_files_have_not_the_names_of_the_model(tmp_path, family):
+    import enfold
+
+    if family == "names that files keep":
+        sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        config = enfold.GPTNeoXConfig(vocab_size=40, max_position_embeddings=40, **sizes)
+        make, rows = enfold.GPTNeoXForCausalLM, [{"input_ids": row["input_ids"]} for row in some_pairs(8)]
+    else:
+        config = enfold.MarianConfig(**{**tiny_bart().config.to_dict(), "model_type": "marian", "max_length": None})
+        make, rows = enfold.MarianMTModel, some_pairs(8)
+    ends = []
+    for resumed in (False, True):
+        args = TrainingArguments(str(tmp_path), num_train_epochs=2, save_steps=1, disable_tqdm=True)
+        torch.manual_seed(int(resumed))
+        trainer = Trainer(make(config), args, train_dataset=rows)
+        trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1") if resumed else None)
+        ends.append(weights_of(trainer.model))
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
