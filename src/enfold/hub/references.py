@@ -103,8 +103,14 @@ def parse(reference: str | Path, *, kind: Kind = "model") -> Reference:
     raise SourceError(_unknown_name(reference, kind))
 
 
+def _in_full(reference: str) -> str:
+    """``pypi:NAME`` of a package that only one short name stands for, with its version and path."""
+    meant = [one.reference for one in STARTERS.values() if one.reference.startswith(f"{reference}==")]
+    return meant[0] if len(meant) == 1 else reference
+
+
 def _wheel(reference: str) -> WheelPath:
-    match = _WHEEL.fullmatch(reference)
+    match = _WHEEL.fullmatch(_in_full(reference))
     if match is None:
         hint = "; the version must be named, so that everyone gets the same files" if "==" not in reference else ""
         raise SourceError(f"{reference!r} is not a wheel reference: write pypi:NAME==VERSION/inner/path{hint}")
