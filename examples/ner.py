@@ -14,8 +14,15 @@ from pathlib import Path
 
 import torch
 
-from enfold import AutoModelForTokenClassification, AutoTokenizer, LabelSet, Trainer, TrainingArguments, pipeline
-from enfold import set_seed as seed_everything
+from enfold import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    LabelSet,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+    set_seed,
+)
 from enfold.evaluation import entity_scores
 from enfold.text import train_tokenizer
 from enfold.values import TagScheme, join_words, label_tokens, spans_of
@@ -61,7 +68,7 @@ def read_folder(folder, characters, limit=None):
 
 def starting_point(base, labels, texts=None):
     """A model and its tokenizer; with ``texts`` the vocabulary is made of them, and its vectors are new."""
-    model, tokenizer = AutoModelForTokenClassification.from_pretrained(base, labels=labels), None
+    model = AutoModelForTokenClassification.from_pretrained(base, labels=labels)
     if texts is None:
         return model, AutoTokenizer.from_pretrained(base)
     tokenizer = train_tokenizer(texts, "wordpiece", 8000, min_frequency=1, model_max_length=512)
@@ -79,7 +86,7 @@ def rows_of(tokenizer, texts, spans, labels):
 
 
 def main(folder, base="minilm", characters=False, limit=None, out="ner-model", seed=42, **changes):
-    seed_everything(seed)
+    set_seed(seed)
     (texts, spans), (test_texts, test_spans), labels = read_folder(folder, characters, limit)
     model, tokenizer = starting_point(base, labels, texts if characters else None)
     arguments = TrainingArguments(out, seed=seed, save_strategy="no", logging_steps=50, **{**SETTINGS, **changes})
