@@ -50,3 +50,9 @@ def test_padding_at_either_side_is_packed_all_the_same() -> None:
         brought = model.enter(input_ids=torch.ones(2, 3, dtype=torch.long), attention_mask=torch.tensor(mask))
         assert brought.ids is not None
         assert brought.ids.shape[0] == packed
+
+
+def test_rows_of_no_places_stay_empty() -> None:
+    model = enfold.MistralModel(enfold.MistralConfig(**SMALL)).eval()
+    nothing = torch.zeros(2, 0, dtype=torch.long)
+    assert model(nothing, attention_mask=nothing).last_hidden_state.shape == (2, 0, 32)

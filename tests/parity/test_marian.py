@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from checkers import Pair, assert_same_outputs
 from family_parity import PairParity
 from mutations import fails
 from pair_cases import NO_DROPOUT, SMALL, UNEQUAL
+from safetensors.torch import load_file, save_file
+
+import enfold
 
 PUBLISHED = {"pad_token_id": 60, "decoder_start_token_id": 60, "eos_token_id": 0}
 
@@ -58,3 +62,13 @@ def test_a_missing_scale_is_found_out() -> None:
     pair, inputs = TestMarian.pair("MTModel", "usual"), TestMarian.inputs("MTModel", "usual", "right")
     pair.ours.model.encoder.embeddings.scale = 1.0
     fails(assert_same_outputs, pair, inputs, match="off by")
+
+
+def test_fixed_tensors_that_a_file_lacks_come_in_the_precision_of_the_rest(tmp_path: Path) -> None:
+    enfold.MarianMTModel(enfold.MarianConfig(**SMALL, **PUBLISHED)).save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["final_logits_bias"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model = enfold.MarianMTModel.from_pretrained(tmp_path, dtype="bfloat16")
+    assert {name: own.dtype for name, own in model.state_dict().items() if own.dtype != torch.bfloat16} == {}
+    assert not model.model.encoder.embed_positions.weight.requires_grad

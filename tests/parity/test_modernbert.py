@@ -14,10 +14,11 @@ from checkers import TOLERANCE, assert_same_logits_and_gradients, assert_same_ou
 from family_parity import FamilyParity
 from file_checkers import assert_reads_ours, assert_reads_theirs, assert_same_files
 from mutations import fails
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import enfold
-from enfold.errors import InputError
+from enfold.errors import CheckpointError, InputError
 
 SMALL = {
     "vocab_size": 61,
@@ -153,6 +154,21 @@ def test_models_are_copied_and_pickled() -> None:
     expected = pair.ours(**inputs).logits
     for model in (copy.deepcopy(pair.ours), pickle.loads(pickle.dumps(pair.ours))):
         assert torch.equal(model(**inputs).logits, expected)
+
+
+def test_a_classifier_begins_with_the_dense_map_of_the_masked_words(tmp_path: Path) -> None:
+    """Both heads have it; the file of one is no damaged file of the other."""
+    words = enfold.ModernBertForMaskedLM(enfold.ModernBertConfig(**SMALL))
+    words.save_pretrained(tmp_path)
+    model = enfold.ModernBertForSequenceClassification.from_pretrained(tmp_path, num_labels=3)
+    assert model.loading_report.initialised == ("classifier.weight", "classifier.bias")
+    assert torch.equal(model.head.dense.weight, words.head.dense.weight)
+    model.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["head.dense.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"missing: head\.dense\.weight"):
+        enfold.ModernBertForSequenceClassification.from_pretrained(tmp_path, num_labels=3)
 
 
 # ---- mutations ------------------------------------------------------------------------------------------------------

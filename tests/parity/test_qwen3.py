@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
 from checkers import assert_same_outputs
 from family_parity import DecoderParity
 from mutations import fails
@@ -43,3 +45,15 @@ def test_a_norm_of_heads_that_is_left_out_or_has_another_epsilon_is_found() -> N
         own.weight.data.fill_(1.0)
         fails(assert_same_outputs, pair, inputs, exact=1e-5, match="off by")
         own.weight.data.copy_(kept)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_norms_of_heads_go_with_autocast(training: bool) -> None:
+    pair, inputs = TestQwen3.pair("Model", "biases"), TestQwen3.inputs("Model", "biases", "right")
+    model = pair.ours.train(training)
+    expected = model(**inputs).last_hidden_state
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = model(**inputs).last_hidden_state
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+    if training:
+        found.sum().backward()

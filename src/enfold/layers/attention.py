@@ -309,6 +309,7 @@ class Attention(_Observed):
             q, k = norms[0](q), norms[1](k)
         if self.rotation is not None:
             q, k = turn(q, context.rotations[self.rotation]), turn(k, context.rotations[self.rotation])
+        q, k = q.to(v.dtype), k.to(v.dtype)  # autocast leaves norms in float32
         layout = context.layout.seeing(causal=context.layout.causal, window=self.window)
         if context.cache is not None:
             found = context.cache.attend(number, q, k, v, layout, self, context)

@@ -169,7 +169,11 @@ def bring_in(
 
 def _is_seen_through(spec: StackSpec, mask: Tensor) -> bool:
     """Whether an attention counts how far a token sees over masked places between real ones, which packing removes."""
-    if mask.dim() != 2 or all(spec.attention_of(number).window is None for number in range(spec.depth)):
+    if (
+        mask.dim() != 2
+        or not mask.shape[1]
+        or all(spec.attention_of(number).window is None for number in range(spec.depth))
+    ):
         return False
     real = mask != 0
     return bool(((real[:, 1:] & ~real[:, :-1]).sum(1) + real[:, 0] > 1).any())

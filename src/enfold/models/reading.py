@@ -50,13 +50,13 @@ def read_weights(
     missing = [name for name in wanted if name not in tensors and name not in model.tied()]
     misshapen = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
     strangers = [name for name in unexpected if not _of_a_head(model, name)]
-    lost = _lost(model, missing, tensors)
+    lost = _lost(model, missing, [*tensors, *(rename(own, model.family.older) for own in unexpected)])
     faults = []
     if lost:
         faults.append(f"missing: {_some(lost)}")
     if misshapen and not ignore_mismatched_sizes:
         shapes = [f"{n} is {list(tensors[n].shape)}, the config asks for {list(wanted[n].shape)}" for n in misshapen]
-        way_out = "; ignore_mismatched_sizes=True starts them anew" if not _lost(model, misshapen, {}) else ""
+        way_out = "; ignore_mismatched_sizes=True starts them anew" if not _lost(model, misshapen, []) else ""
         faults.append(f"wrongly shaped: {_some(shapes)}{way_out}")
     if strangers:
         faults.append(f"unknown: {_some(strangers)}")
@@ -64,6 +64,8 @@ def read_weights(
         raise CheckpointError(f"{checkpoint.folder} does not fit {type(model).__name__}; {'; '.join(faults)}")
     dtype = dtype or next((t.dtype for t in tensors.values() if t.is_floating_point()), torch.float32)
     fresh = [*missing, *misshapen]
+    for name in fixed:
+        assign(model, name, model.state_dict()[name].to(dtype))
     for name, parameter in wanted.items():
         if name in fresh:
             assign(model, name, torch.empty(parameter.shape, dtype=dtype))
@@ -192,12 +194,19 @@ def _of_a_head(model: PreTrainedModel, own: str) -> bool:
     return any(_under(name, path) for path in ("encoder", "decoder", spec.shared) if path is not None)
 
 
-def _lost(model: PreTrainedModel, missing: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
-    """The missing names that cannot be initialised anew: the stack's, and those of a head that is there in part."""
+def _lost(model: PreTrainedModel, missing: list[str], names: list[str]) -> list[str]:
+    """The missing names that cannot be initialised anew: the stack's, and those of a head that is there in part.
+
+    A part that two heads have says nothing of the one where the file has the whole other.
+    """
     of_heads = _names_of_heads(model, missing)
     lost = [name for name in missing if name not in of_heads]
-    for group in _groups(model):
-        if any(_under(name, path) for name in tensors for path in group):
+    groups = _groups(model)
+    there = {path for group in groups for path in group if any(_under(name, path) for name in names)}
+    whole = [group for group in groups if there.issuperset(group)]
+    for group in groups:
+        others = {path for other in whole if not set(other) <= set(group) for path in other}
+        if any(path in there and path not in others for path in group):
             lost += [name for name in missing if any(_under(name, path) for path in group)]
     return lost
 
