@@ -56,6 +56,22 @@ class TestReading:
         assert model.classifier.bias.eq(0).all()
         assert model.loading_report.unused == ("pooler.dense.bias", "pooler.dense.weight")
 
+    def test_a_config_that_is_given_takes_labels_and_keys_and_stays_as_it_is(self, folder):
+        config = enfold.BertConfig.from_pretrained(folder, dtype=None)
+        before = config.to_dict()
+        model = enfold.AutoModelForTokenClassification.from_pretrained(
+            folder,
+            config=config,
+            labels=LabelSet(("O", "PER", "LOC")),
+            ignore_mismatched_sizes=True,
+            hidden_dropout_prob=0.2,
+        )
+        assert model.labels.names == ("O", "PER", "LOC") and model.classifier.out_features == 3
+        assert model.config.hidden_dropout_prob == 0.2
+        assert config.to_dict() == before
+        with pytest.raises(InputError, match="does not take .hiden_size"):
+            enfold.BertModel.from_pretrained(folder, config=config, hiden_size=3)
+
     def test_a_new_model_begins_as_bert_does(self):
         model = tiny("ForMaskedLM", initializer_range=0.02, vocab_size=2000)
         words = model.bert.embeddings.word_embeddings.weight

@@ -52,6 +52,15 @@ def test_the_original_is_untouched():
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_a_model_in_half_precision_computes_in_float32_around_its_products():
+    small = quantise_model(tiny().to(torch.bfloat16))
+    batch = padded(LENGTHS)
+    with torch.no_grad():
+        found, expected = small(**batch).logits, tiny()(**batch).logits
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
+
+
 class TestFolders:
     @pytest.fixture
     def folder(self, quantised, tmp_path):
@@ -122,6 +131,10 @@ class TestRefusals:
             model.bert.encoder.layer[1].output.dense.weight[0, 0] = torch.nan
         with pytest.raises(InputError, match=r"bert.encoder.layer.1.output.dense: the weights are not all finite"):
             quantise_model(model)
+
+    def test_another_precision_later(self):
+        with pytest.raises(InputError, match="an int8 model computes in float32 around its products; bfloat16 is not"):
+            quantise_model(tiny()).to(torch.bfloat16)
 
     def test_an_unknown_format(self):
         with pytest.raises(InputError, match="no weight format 'int2'; there is: int8"):

@@ -162,6 +162,13 @@ def test_one_more_token_sees_what_theirs_sees(family: type[PairParity]) -> None:
             )
 
 
+def test_a_row_with_nothing_for_the_encoder_is_refused() -> None:
+    model = enfold.BartForConditionalGeneration(enfold.BartConfig(**test_bart.SMALL)).eval()
+    ids = torch.full((2, 3), 7)
+    with pytest.raises(InputError, match="example 1 has no tokens for the encoder"):
+        model(ids, attention_mask=torch.tensor([[1, 1, 1], [0, 0, 0]]), decoder_input_ids=ids)
+
+
 def test_rows_that_do_not_fit_together_are_refused() -> None:
     model, inputs = writers(test_bart.TestBart).ours, inputs_of(test_bart.TestBart, "none")
     with pytest.raises(InputError, match="the decoder has 4 rows, the encoder 3; there must be as many"):

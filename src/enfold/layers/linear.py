@@ -173,7 +173,11 @@ class Int8Linear(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Int8Linear:
         self._prepared = None
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        if self.weight_scale.dtype != torch.float32:
+            kind = str(self.weight_scale.dtype).removeprefix("torch.")
+            raise InputError(f"an int8 model computes in float32 around its products; {kind} is not possible")
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_prepared": None}  # prepared weights are opaque and belong to this process

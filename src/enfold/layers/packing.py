@@ -164,8 +164,12 @@ def crossing(queries: Layout, keys: Layout) -> Layout:
     """Queries of one batch over keys of another, row by row.
 
     Raises:
-        InputError: they have another number of rows.
+        InputError: they have another number of rows, or a row has queries but no keys.
     """
     if queries.rows != keys.rows:
         raise InputError(f"the decoder has {queries.rows} rows, the encoder {keys.rows}; there must be as many")
+    if not torch.compiler.is_compiling():
+        silent = ((keys.q_lengths == 0) & (queries.q_lengths > 0)).nonzero()
+        if silent.numel():
+            raise InputError(f"example {int(silent[0, 0])} has no tokens for the encoder; give each at least one")
     return Layout(queries.q_offsets, keys.q_offsets, queries.positions, queries.q_lengths, keys.q_lengths)

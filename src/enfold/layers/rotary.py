@@ -48,7 +48,8 @@ class Rotary(nn.Module):
         depends = 0
         if self._kind in _GROWING and length > self._original:
             depends = length if self._kind == "dynamic" else self._original + 1  # longrope has two sets of angles
-        if (depends, device) not in self._ready:
+        ready = self._ready.get((depends, device))  # another thread may clear them at any time
+        if ready is None:
             with torch.device("cpu"):
                 try:
                     angles, factor = _KINDS[self._kind](self.spec, self._settings, max(length, 1))
@@ -56,8 +57,8 @@ class Rotary(nn.Module):
                     raise InputError(f"rope_type {self._kind!r} needs {error.args[0]!r} in rope_parameters") from None
             if len(self._ready) > 8:
                 self._ready.clear()
-            self._ready[depends, device] = (angles.to(device), factor)
-        return self._ready[depends, device]
+            ready = self._ready[depends, device] = (angles.to(device), factor)
+        return ready
 
     @property
     def _original(self) -> int:

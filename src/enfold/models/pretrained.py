@@ -122,7 +122,7 @@ class PreTrainedModel(nn.Module):
 
         Args:
             reference: a folder, a GGUF file, or any reference that ``enfold.hub`` knows.
-            config: used instead of the folder's ``config.json``.
+            config: used instead of the folder's ``config.json``; it is not changed.
             revision: of a Hub reference.
             dtype: the precision of the weights, such as ``"bfloat16"``; that of the config or the file where None or
                 ``"auto"``.
@@ -141,6 +141,8 @@ class PreTrainedModel(nn.Module):
         stored = stored_config(located.path)
         values = quantised.original_config(stored)
         int8 = values is not stored
+        if labels is not None:
+            overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
         if config is None:
             found = values.get("model_type", cls.config_class.model_type)
             if found != cls.config_class.model_type:
@@ -148,9 +150,9 @@ class PreTrainedModel(nn.Module):
                     f"{reference} holds a model of type {found!r}, but {cls.__name__} reads "
                     f"{cls.config_class.model_type!r}; AutoModel… takes the class that fits"
                 )
-            if labels is not None:
-                overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
             config = cls.config_class.from_dict(values, **overrides)
+        elif isinstance(config, PreTrainedConfig):  # the caller's own stays as it is
+            config = type(config).from_dict(config.to_dict(), **overrides)
         with skeleton():
             model = cls(config)
             if int8:

@@ -29,7 +29,7 @@ Model = TypeVar("Model", bound="PreTrainedModel")
 
 
 def quantise_model(model: Model, format: str = "int8") -> Model:
-    """A copy of a model, in evaluation mode, whose blocks have int8 weights. Embeddings and head stay as they are.
+    """A copy of a model, in evaluation mode, whose blocks have int8 weights. Embeddings and head are in float32.
 
     Args:
         model: any model; it is not changed.
@@ -49,7 +49,7 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
             _replace(quantised, name, quantise_linear(module, format))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
-    return quantised.eval()
+    return quantised.float().eval()
 
 
 def is_quantised(model: nn.Module) -> bool:
