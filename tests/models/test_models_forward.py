@@ -345,3 +345,12 @@ class TestResizing:
         model.resize_token_embeddings(52, mean_resizing=False)
         assert torch.equal(model.cls.predictions.decoder.weight[:50], old)
         assert model.cls.predictions.decoder.weight is not model.get_input_embeddings().weight
+
+
+def test_a_model_that_ties_nothing_is_resized_and_saved(tmp_path):
+    model = tiny("ForMaskedLM", tie_word_embeddings=False)
+    model.resize_token_embeddings(53)
+    batch = padded([5, 3])
+    model.save_pretrained(tmp_path)
+    again = enfold.BertForMaskedLM.from_pretrained(tmp_path)
+    assert torch.equal(again(**batch).logits, model(**batch).logits)

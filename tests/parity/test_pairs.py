@@ -322,6 +322,17 @@ def test_the_words_and_the_bias_of_the_scores_are_resized(
     assert_close("logits", after, theirs(**inputs).logits, 1e-4)
 
 
+def test_stacks_with_words_of_their_own_are_resized_each_by_itself(tmp_path: Path) -> None:
+    pair = writers(test_bart.TestBart, tie_word_embeddings=False)
+    inputs = {name: value for name, value in inputs_of(test_bart.TestBart, "none").items() if name != "labels"}
+    before = pair.ours(**inputs).logits
+    pair.ours.resize_token_embeddings(70)
+    after = pair.ours(**inputs).logits
+    assert_close("logits of old words", after[..., :61], before, 1e-6)
+    pair.ours.save_pretrained(tmp_path)
+    assert torch.equal(enfold.BartForConditionalGeneration.from_pretrained(tmp_path)(**inputs).logits, after)
+
+
 def test_two_vocabularies_are_resized_apart() -> None:
     model = test_marian.TestMarianOfTwoVocabularies.pair("MTModel", "two").ours
     assert (model.encoder_vocabulary, model.vocabulary) == (61, 67)

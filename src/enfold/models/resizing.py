@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from enfold.errors import InputError
+from enfold.layers.places import place
 from enfold.models.initialise import resized_rows
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def resize_words(
     scored: bool,
 ) -> None:
     """Put a table of another size in place of ``table``, and a map to as many scores.
+
+    Tables that could share its vectors and do not, those of the stacks of a pair, are resized each by itself.
 
     Args:
         model: whose vectors these are.
@@ -51,7 +54,14 @@ def resize_words(
     pad = table.padding_idx if table.padding_idx is not None and table.padding_idx < wanted else None
     weight = resized_rows(table.weight, wanted, std)
     scores = model.get_output_embeddings() if scored else None
+    apart = {
+        path: resized_rows(own.weight, wanted, std)
+        for path, own in _tables_apart(model).items()
+        if own.num_embeddings == table.num_embeddings
+    }
     put(nn.Embedding(wanted, table.embedding_dim, padding_idx=pad, _weight=weight))
+    for path, own_weight in apart.items():
+        place(model, path, nn.Embedding(wanted, table.embedding_dim, padding_idx=pad, _weight=own_weight))
     if scores is not None:
         grown = nn.Linear(scores.in_features, wanted, bias=scores.bias is not None, device="meta")
         grown.weight = resized_rows(scores.weight, wanted, std)
@@ -59,3 +69,14 @@ def resize_words(
             grown.bias = resized_rows(scores.bias, wanted, std)
         model.set_output_embeddings(grown)
     model.tie_weights()
+
+
+def _tables_apart(model: PreTrainedModel) -> dict[str, nn.Embedding]:
+    """Path to each table of a pair's stack that has values of its own though another could serve it."""
+    found, tied = {}, model.tied()
+    for name, source in model.ties.items():
+        path = name.rpartition(".")[0]
+        own = model.get_submodule(path)
+        if name not in tied and isinstance(own, nn.Embedding) and own.weight is not model.get_parameter(source):
+            found[path] = own
+    return found

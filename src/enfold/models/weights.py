@@ -140,7 +140,13 @@ def write_tensors(folder: Path, tensors: dict[str, Tensor], filename: str = WEIG
     Raises:
         EnfoldError: the disk is full; the old file is still there.
     """
-    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    ready: dict[str, Tensor] = {}
+    written: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        # What shares memory without being tied, as after a resize, is written under each of its names.
+        ready[name] = own.clone() if own.data_ptr() in written else own
+        written.add(ready[name].data_ptr())
     with atomic_file(folder / filename) as temporary:
         save_file(ready, temporary, metadata={"format": "pt"})
     index = folder / INDEX
