@@ -133,13 +133,10 @@ def count_positions(
     return None
 
 
-def packed_positions(
-    spec: PositionSpec, input_ids: Tensor | None, index: Tensor, row_of: Tensor, pad_id: int
-) -> Tensor:
+def packed_positions(input_ids: Tensor | None, index: Tensor, row_of: Tensor, pad_id: int) -> Tensor:
     """The same for packed tokens whose places are counted by tokens.
 
     Args:
-        spec: how places are counted.
         input_ids: (tokens,); None where vectors came in their place.
         index: (tokens,) the index in the row.
         row_of: (tokens,) the row.

@@ -138,7 +138,7 @@ def bring_in(
             raise InputError("packed inputs take no attention_mask: the layout says what is there")
         ids, types, vectors = input_ids, token_type_ids, inputs_embeds
         if positions is None and spec.positions is not None and spec.positions.counted == "tokens":
-            positions = packed_positions(spec.positions, ids, layout.positions, layout.row_of, pad_id or 0)
+            positions = packed_positions(ids, layout.positions, layout.row_of, pad_id or 0)
     else:
         if given.dim() != (2 if inputs_embeds is None else 3):
             raise InputError(f"inputs must be (batch, seq), or (tokens,) with a layout; they are {tuple(given.shape)}")

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from enfold.errors import InputError, near
 from enfold.layers.specs import RotarySpec
 from enfold.models.config import PreTrainedConfig
+from enfold.models.rotary_config import STRETCHED, rotary_spec
 
 __all__ = ["FULL", "SLIDING", "LayeredConfig"]
 
 FULL, SLIDING = "full_attention", "sliding_attention"
-_STRETCHED = ("llama3", "yarn", "longrope")
 
 
 class LayeredConfig(PreTrainedConfig):
@@ -49,7 +49,7 @@ class LayeredConfig(PreTrainedConfig):
         super().__init__(**{**values, "rope_parameters": own})
         depth, capacity = self.num_hidden_layers, self.max_position_embeddings  # type: ignore[attr-defined]
         for kind in self.thetas:
-            if own[kind]["rope_type"] in _STRETCHED:
+            if own[kind]["rope_type"] in STRETCHED:
                 own[kind].setdefault("original_max_position_embeddings", capacity)
         self.rope_parameters = own
         if self.layer_types is None:
@@ -69,15 +69,7 @@ class LayeredConfig(PreTrainedConfig):
 
     def rotary(self, kind: str, head_width: int) -> RotarySpec:
         """What an attention of that kind, with heads of that width, needs."""
-        own = self._settings(kind)
-        theta = own.pop("rope_theta")
-        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
-        return RotarySpec(
-            width=head_width,
-            theta=theta,
-            capacity=self.max_position_embeddings,  # type: ignore[attr-defined]
-            scaling=tuple(sorted(frozen.items())),
-        )
+        return rotary_spec(self._settings(kind), head_width, self.max_position_embeddings)  # type: ignore[attr-defined]
 
     def _settings(self, kind: str) -> dict[str, Any]:
         return dict((self.rope_parameters or {})[kind])

@@ -9,9 +9,25 @@ from enfold.errors import InputError
 from enfold.layers.specs import RotarySpec
 from enfold.models.config import PreTrainedConfig
 
-__all__ = ["RotaryConfig"]
+__all__ = ["STRETCHED", "RotaryConfig", "rotary_spec"]
 
-_STRETCHED = ("llama3", "yarn", "longrope")
+STRETCHED = ("llama3", "yarn", "longrope")  # kinds that look at the longest row of an earlier training
+
+
+def rotary_spec(parameters: dict[str, Any], head_width: int, capacity: int) -> RotarySpec:
+    """What an attention needs of one kind of ``rope_parameters``.
+
+    Args:
+        parameters: ``rope_type``, ``rope_theta`` and the settings of that type.
+        head_width: of the attention's heads.
+        capacity: the longest row the model was made for.
+    """
+    own = dict(parameters)
+    share, theta = own.pop("partial_rotary_factor", 1.0), own.pop("rope_theta")
+    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
+    return RotarySpec(
+        width=int(head_width * share), theta=theta, capacity=capacity, scaling=tuple(sorted(frozen.items()))
+    )
 
 
 class RotaryConfig(PreTrainedConfig):
@@ -47,7 +63,7 @@ class RotaryConfig(PreTrainedConfig):
                 f"partial_rotary_factor={share!r} is not supported for model type {self.model_type!r}: "
                 "its heads turn as a whole (only 1.0)"
             )
-        if own["rope_type"] in _STRETCHED:
+        if own["rope_type"] in STRETCHED:
             outside = getattr(self, "original_max_position_embeddings", None)
             if outside is not None:  # some files have it beside the other settings, and there it wins
                 own["original_max_position_embeddings"] = outside
@@ -67,13 +83,5 @@ class RotaryConfig(PreTrainedConfig):
 
     def rotary(self, head_width: int) -> RotarySpec:
         """What an attention with heads of that width needs."""
-        own = dict(self.rope_parameters or {})
-        share = own.pop("partial_rotary_factor", 1.0)
-        theta = own.pop("rope_theta", self.default_theta)
-        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in own.items()}
-        return RotarySpec(
-            width=int(head_width * share),
-            theta=theta,
-            capacity=self.max_position_embeddings,  # type: ignore[attr-defined]
-            scaling=tuple(sorted(frozen.items())),
-        )
+        own = {"rope_theta": self.default_theta} | (self.rope_parameters or {})
+        return rotary_spec(own, head_width, self.max_position_embeddings)  # type: ignore[attr-defined]
