@@ -156,3 +156,30 @@ def test_a_config_of_another_type(tmp_path):
         enfold.BertConfig.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="holds a model of type 'gpt2', but BertModel reads 'bert'"):
         enfold.BertModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("spelling", ["older", "newer"])
+@pytest.mark.parametrize("given", ["folder", "config"])
+def test_rotary_settings_are_overridden_in_either_spelling(spelling, given, tmp_path):
+    config = enfold.LlamaConfig(rope_theta=500.0, rope_scaling={"rope_type": "linear", "factor": 2.0})
+    config.save_pretrained(tmp_path)
+
+    def read(**overrides):
+        if given == "folder":
+            return enfold.LlamaConfig.from_pretrained(tmp_path, **overrides)
+        return enfold.LlamaConfig.from_dict(config.to_dict(), **overrides)
+
+    if spelling == "older":
+        assert read(rope_theta=7.0).rope_parameters == config.rope_parameters | {"rope_theta": 7.0}
+        scaled = read(rope_scaling={"rope_type": "dynamic", "factor": 3.0})
+        assert scaled.rope_parameters == {"rope_type": "dynamic", "factor": 3.0, "rope_theta": 500.0}
+    else:
+        wanted = {"rope_type": "default", "rope_theta": 9.0}
+        assert read(rope_parameters=wanted).rope_parameters == wanted
+
+
+def test_the_bases_of_layers_are_overridden_by_their_older_names(tmp_path):
+    enfold.ModernBertConfig(global_rope_theta=50.0).save_pretrained(tmp_path)
+    config = enfold.ModernBertConfig.from_pretrained(tmp_path, global_rope_theta=70.0)
+    assert config.rope_parameters["full_attention"]["rope_theta"] == 70.0
+    assert config.rope_parameters["sliding_attention"]["rope_theta"] == 10_000.0

@@ -62,6 +62,17 @@ class LayeredConfig(PreTrainedConfig):
         if len(self.layer_types) != depth:
             raise InputError(f"layer_types names {len(self.layer_types)} blocks, num_hidden_layers is {depth}")
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> PreTrainedConfig:
+        """Build from the contents of a ``config.json``; ``overrides`` win, older names of bases too."""
+        values, own = dict(values), copy.deepcopy(dict(values.get("rope_parameters") or {}))
+        for kind, (older, _) in cls.thetas.items():
+            if older in overrides and "rope_parameters" not in overrides:
+                values[older] = overrides[older]
+                own[kind] = (own.get(kind) or {}) | {"rope_theta": overrides[older]}
+                values["rope_parameters"] = own
+        return super().from_dict(values, **overrides)
+
     def to_json(self) -> dict[str, Any]:
         """What ``config.json`` gets: the older names of the bases too."""
         thetas = {older: self._settings(kind)["rope_theta"] for kind, (older, _) in self.thetas.items()}

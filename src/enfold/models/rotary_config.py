@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from enfold.errors import InputError
@@ -69,6 +70,24 @@ class RotaryConfig(PreTrainedConfig):
                 own["original_max_position_embeddings"] = outside
             own.setdefault("original_max_position_embeddings", self.max_position_embeddings)  # type: ignore[attr-defined]
             self.rope_parameters = own
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> PreTrainedConfig:
+        """Build from the contents of a ``config.json``; ``overrides`` win, in whichever spelling they come."""
+        values, own = dict(values), dict(values.get("rope_parameters") or {})
+        older = {cls.theta_key: "rope_theta", cls.share_key: "partial_rotary_factor"}
+        if "rope_parameters" in overrides:
+            for key in (*older, "rope_scaling"):
+                values.pop(key, None)
+        elif own:
+            for key, name in older.items():
+                if key in overrides:
+                    own[name] = overrides[key]
+                if name in own:
+                    values[key] = own[name]
+            values["rope_parameters"] = own
+            values.setdefault("rope_scaling", None)
+        return super().from_dict(values, **overrides)
 
     def to_json(self) -> dict[str, Any]:
         """What ``config.json`` gets: both spellings."""
