@@ -239,3 +239,15 @@ def test_key_heads_in_the_wrong_order_are_found() -> None:
     weight = pair.ours.layers[0].self_attn.v_proj.weight
     weight.data = weight.data.view(2, 8, 32).flip(0).reshape(16, 32).contiguous()
     fails(assert_same_outputs, pair, inputs, exact=1e-5, match="off by")
+
+
+def test_a_head_that_keeps_the_stack_under_another_name_reads_the_files_of_the_others(tmp_path: Path) -> None:
+    words = enfold.LlamaForCausalLM(enfold.LlamaConfig(**SMALL))
+    words.save_pretrained(tmp_path)
+    answers = enfold.LlamaForQuestionAnswering.from_pretrained(tmp_path)
+    assert answers.loading_report.initialised == ("qa_outputs.weight", "qa_outputs.bias")
+    assert torch.equal(answers.transformer.embed_tokens.weight, words.model.embed_tokens.weight)
+    answers.save_pretrained(tmp_path)
+    again = enfold.LlamaForSequenceClassification.from_pretrained(tmp_path)
+    assert torch.equal(again.model.norm.weight, words.model.norm.weight)
+    assert again.loading_report.initialised == ("score.weight",)

@@ -116,12 +116,16 @@ def _match(
     found: dict[str, str] = {}
     unexpected = []
     prefix = f"{model.base_model_prefix}."
+    others = {plan.attribute for plan in model.family.heads.values() if plan.attribute} | {model.family.attribute}
     for own in names:
         name = rename(own, model.family.older)
         if any(re.search(pattern, name) for pattern in model.family.derived):
             continue
         # A stack saved alone lacks the prefix that a model with a head has, and the other way round.
-        for candidate in (name, prefix + name, name.removeprefix(prefix)):
+        # And some heads keep it under a name of their own.
+        first, _, rest = name.partition(".")
+        bare = rest if first in others else name
+        for candidate in (name, prefix + name, name.removeprefix(prefix), prefix + bare):
             if candidate in wanted:
                 found[candidate] = own
                 break
