@@ -26,7 +26,7 @@ def assert_reads_theirs(our_class: type, pair: Pair, inputs: Inputs, folder: Pat
     for what in ("initialised", "mismatched", "unused"):
         assert not getattr(report, what), f"{what}: {', '.join(getattr(report, what))}"
     assert not read.training, "a model that was read must be in evaluation mode"
-    assert_same_outputs(Pair(read, pair.theirs), inputs, exact=exact)
+    assert_same_outputs(Pair(read, pair.theirs), inputs, exact=exact, only_float64=True)
 
 
 def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Path, *, exact: float = EXACT) -> None:
@@ -38,7 +38,7 @@ def assert_reads_ours(their_class: type, pair: Pair, inputs: Inputs, folder: Pat
     learns = {name: parameter.requires_grad for name, parameter in pair.theirs.named_parameters()}
     for name, parameter in read.named_parameters():
         parameter.requires_grad_(learns[name])  # theirs forgets which tables are fixed
-    assert_same_outputs(Pair(pair.ours, read.eval()), inputs, exact=exact)
+    assert_same_outputs(Pair(pair.ours, read.eval()), inputs, exact=exact, only_float64=True)
 
 
 def assert_same_files(pair: Pair, folder: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from checkers import assert_same_outputs
 from family_parity import DecoderParity
+from mutations import fails, shift
+from torch import nn
 
 
 class TestGPT2(DecoderParity):
@@ -41,3 +44,18 @@ class TestGPT2(DecoderParity):
             "pad_token_id": 52,
         },
     }
+
+    def test_a_fault_in_any_part_is_found(self, mask: str) -> None:
+        pair, inputs = self.pair("LMHeadModel", "usual"), self.inputs("LMHeadModel", "usual", mask)
+        exact = self.tolerance("LMHeadModel")
+        block = pair.ours.transformer.h[0]
+        attention = block.part("attention")
+        right, attention.scale = attention.scale, 1.0
+        fails(assert_same_outputs, pair, inputs, exact=exact, match="off by")
+        attention.scale = right
+        right, block.part("feed_forward").activation = block.part("feed_forward").activation, nn.GELU()
+        fails(assert_same_outputs, pair, inputs, exact=exact, match="off by")
+        block.part("feed_forward").activation = right
+        assert_same_outputs(pair, inputs, exact=exact)
+        shift(pair.ours.transformer.wpe, lambda places: places + 1)
+        fails(assert_same_outputs, pair, inputs, exact=exact, match="off by")
