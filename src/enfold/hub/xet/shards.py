@@ -21,7 +21,7 @@ __all__ = ["MAX_SHARD_BYTES", "Shard", "ShardFile", "ShardXorb", "Term"]
 
 MAX_SHARD_BYTES = 64 * 1024 * 1024
 
-_TAG = b"HFRepoMetaData\0" + bytes.fromhex("5569676a457b8157 83a5bdd95ccdd14aa9")
+_TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b8157 83a5bdd95ccdd14aa9")
 _HEADER = struct.Struct("<32sQQ")
 _RECORD_BYTES = 48
 _FILE = struct.Struct("<32sII8x")
