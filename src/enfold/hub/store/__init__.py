@@ -1,0 +1,34 @@
+"""What lies on disk: git objects of each repository, and large content shared by all of them.
+
+No HTTP, no users, no permissions: who may do what is decided above. Names are resolved when first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_GIT = {
+    "git_errors": (
+        "GitError",
+        "MalformedObject",
+        "MalformedPath",
+        "MissingObject",
+        "MissingPath",
+        "PathConflict",
+        "RefusedPack",
+    ),
+    "git_objects": ("Commit", "GitObject", "Signature", "Tag", "TreeEntry", "is_oid"),
+    "git_names": ("check_path", "check_ref"),
+    "object_store": ("ObjectStore",),
+    "pointer": ("DEFAULT_ATTRIBUTES", "Pointer", "parse_pointer"),
+}
+_WHERE = {name: module for module, names in _GIT.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

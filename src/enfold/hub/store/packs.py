@@ -1,0 +1,341 @@
+"""Reading packs and their indexes (git help gitformat-pack; index version 2).
+
+Nothing is mapped into memory as a whole but small packs and indexes: bytes are read where they lie, so that serving a
+repository of many gigabytes costs little memory. A pack is immutable, and everything here may be used from several
+threads.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+import zlib
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from dulwich.pack import apply_delta
+
+from enfold.hub.store.git_errors import MalformedObject
+from enfold.hub.store.git_objects import Kind
+from enfold.hub.store.object_cache import SHARED, ObjectCache
+
+__all__ = ["KINDS", "KIND_NUMBERS", "OFFSET_DELTA", "REFERENCE_DELTA", "Entry", "Pack", "PackBytes", "PackIndex"]
+
+KINDS: dict[int, Kind] = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+KIND_NUMBERS: dict[str, int] = {kind: number for number, kind in KINDS.items()}
+OFFSET_DELTA, REFERENCE_DELTA = 6, 7
+INDEX_MAGIC = b"\377tOc\0\0\0\2"
+_SMALL = 256 << 10  # a pack or an index up to this size is simply held
+_FIRST_READ = 1024
+_DEEPEST = 4095  # git's own bound for chains of deltas
+
+
+class Entry(NamedTuple):
+    """The head of one object in a pack."""
+
+    offset: int
+    kind: int
+    """1 to 4, or OFFSET_DELTA, or REFERENCE_DELTA."""
+    size: int
+    """Bytes after inflation; for a delta those of the delta itself."""
+    base: int | bytes | None
+    """For deltas: an offset in the same pack, or the 20 bytes of an id."""
+    start: int
+    """Where the deflated bytes begin."""
+
+
+class PackBytes:
+    """A pack file without an index: finds heads, inflates and applies deltas.
+
+    Args:
+        path: the file.
+        end: where the objects end (the trailer begins).
+        cache: where objects are kept, under (``path``, offset).
+        locate: gives the offset of an id in this pack, for deltas that name their base by id.
+    """
+
+    def __init__(self, path: Path, end: int, cache: ObjectCache, locate: Callable[[bytes], int | None]) -> None:
+        self.path = path
+        self.end = end
+        self._key = str(path)
+        self._cache = cache
+        self._locate = locate
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._held: bytes | None = None
+        if os.fstat(descriptor).st_size <= _SMALL:
+            with os.fdopen(descriptor, "rb") as source:
+                self._held = source.read()
+        else:
+            self._descriptor = descriptor
+            weakref.finalize(self, os.close, descriptor)
+
+    def raw(self, start: int, length: int) -> bytes:
+        """``length`` bytes of the file from ``start``; fewer at its end."""
+        if self._held is not None:
+            return self._held[start : start + length]
+        return os.pread(self._descriptor, length, start)
+
+    def entry(self, offset: int) -> Entry:
+        """The head of the object at ``offset``. Raises MalformedObject when there is none."""
+        return self._entry(offset, self.raw(offset, 64))
+
+    def _entry(self, offset: int, head: bytes) -> Entry:
+        try:
+            byte = head[0]
+            kind, size, shift, at = (byte >> 4) & 7, byte & 15, 4, 1
+            while byte & 0x80:
+                byte = head[at]
+                size |= (byte & 0x7F) << shift
+                shift += 7
+                at += 1
+            base: int | bytes | None = None
+            if kind == OFFSET_DELTA:
+                byte = head[at]
+                at += 1
+                distance = byte & 0x7F
+                while byte & 0x80:
+                    byte = head[at]
+                    at += 1
+                    distance = ((distance + 1) << 7) | (byte & 0x7F)
+                base = offset - distance
+                if not 12 <= base < offset:
+                    raise MalformedObject(f"pack {self.path.name}: the delta at {offset} has its base outside the pack")
+            elif kind == REFERENCE_DELTA:
+                base = head[at : at + 20]
+                at += 20
+                head[at - 1]
+            elif kind not in KINDS:
+                raise MalformedObject(f"pack {self.path.name}: the object at {offset} is of the unknown kind {kind}")
+        except IndexError as error:
+            raise MalformedObject(f"pack {self.path.name} is cut off at {offset}") from error
+        return Entry(offset, kind, size, base, offset + at)
+
+    def inflate(self, entry: Entry, limit: int | None = None) -> bytes:
+        """The bytes of an entry, as they are (a delta stays one); at most ``limit`` of them."""
+        wanted = entry.size if limit is None else min(limit, entry.size)
+        engine = zlib.decompressobj()
+        parts: list[bytes] = []
+        got, at = 0, entry.start
+        step = min(max(wanted + (wanted >> 10) + 64, _FIRST_READ), 1 << 20)
+        try:
+            while got < wanted or (limit is None and not engine.eof):
+                source = engine.unconsumed_tail or self.raw(at, min(step, self.end - at))
+                if not source:
+                    raise MalformedObject(f"pack {self.path.name}: the object at {entry.offset} is cut off")
+                if not engine.unconsumed_tail:
+                    at += len(source)
+                part = engine.decompress(source, wanted - got + 1)
+                got += len(part)
+                parts.append(part)
+                if got > wanted or engine.eof:
+                    break
+        except zlib.error as error:
+            raise MalformedObject(
+                f"pack {self.path.name}: the object at {entry.offset} is damaged ({error})"
+            ) from error
+        data = b"".join(parts)
+        if limit is None and got != entry.size:
+            raise MalformedObject(
+                f"pack {self.path.name}: the object at {entry.offset} says {entry.size} bytes and has another number"
+            )
+        return data[:wanted]
+
+    def base_offset(self, entry: Entry) -> int:
+        """Where the base of a delta lies. Raises MalformedObject when it is not in this pack."""
+        if isinstance(entry.base, int):
+            return entry.base
+        found = self._locate(entry.base or b"")
+        if found is None:
+            raise MalformedObject(
+                f"pack {self.path.name}: the delta at {entry.offset} builds on {(entry.base or b'').hex()}, "
+                "which is not in this repository"
+            )
+        return found
+
+    def read(self, offset: int) -> tuple[int, bytes]:
+        """The object at ``offset`` with its deltas applied: kind (1 to 4) and bytes."""
+        deltas: list[Entry] = []
+        at = offset
+        while True:
+            kept = self._cache.get((self._key, at))
+            if kept is not None:
+                kind, data = kept
+                break
+            entry = self.entry(at)
+            if entry.kind in KINDS:
+                kind, data = entry.kind, self.inflate(entry)
+                self._cache.put((self._key, at), (kind, data))
+                break
+            deltas.append(entry)
+            if len(deltas) > _DEEPEST:
+                raise MalformedObject(f"pack {self.path.name}: the deltas at {offset} never end")
+            at = self.base_offset(entry)
+        for entry in reversed(deltas):
+            data = self._apply(data, self.inflate(entry), entry.offset)
+            self._cache.put((self._key, entry.offset), (kind, data))
+        return kind, data
+
+    def _apply(self, base: bytes, delta: bytes, offset: int) -> bytes:
+        said, result, _ = delta_sizes(delta)
+        # A delta can make at most 16 MiB of seven bytes: refuse a claim that no delta of this length can keep.
+        if said != len(base) or result > (len(delta) // 2 + 1) * (1 << 24):
+            raise MalformedObject(f"pack {self.path.name}: the delta at {offset} does not fit its base")
+        try:
+            data = b"".join(apply_delta(base, delta))
+        except Exception as error:  # the engine's own errors differ between its two builds
+            raise MalformedObject(f"pack {self.path.name}: the delta at {offset} is damaged ({error})") from error
+        if len(data) != result:
+            raise MalformedObject(f"pack {self.path.name}: the delta at {offset} gives another size than it says")
+        return data
+
+    def head(self, offset: int) -> tuple[int, int]:
+        """Kind (1 to 4) and size of the object at ``offset``, without applying its deltas."""
+        kept = self._cache.get((self._key, offset))
+        if kept is not None:
+            return kept[0], len(kept[1])
+        entry = self.entry(offset)
+        size = entry.size
+        if entry.kind not in KINDS:
+            size = delta_sizes(self.inflate(entry, 32))[1]
+        steps = 0
+        while entry.kind not in KINDS:
+            entry = self.entry(self.base_offset(entry))
+            steps += 1
+            if steps > _DEEPEST:
+                raise MalformedObject(f"pack {self.path.name}: the deltas at {offset} never end")
+        return entry.kind, size
+
+
+def delta_sizes(delta: bytes) -> tuple[int, int, int]:
+    """What a delta says of itself: size of its base, size of its result, and where its instructions begin."""
+    numbers: list[int] = []
+    at = 0
+    try:
+        for _ in range(2):
+            value = shift = 0
+            while True:
+                byte = delta[at]
+                at += 1
+                value |= (byte & 0x7F) << shift
+                shift += 7
+                if not byte & 0x80:
+                    break
+            numbers.append(value)
+    except IndexError as error:
+        raise MalformedObject("a delta is cut off before its sizes end") from error
+    return numbers[0], numbers[1], at
+
+
+class PackIndex:
+    """Where each object of a pack lies."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            self._data: bytes | mmap.mmap
+            if size <= _SMALL:
+                self._data = source.read()
+            else:
+                self._data = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        if size < 8 + 1024 + 40 or self._data[:8] != INDEX_MAGIC:
+            raise MalformedObject(f"{path.name} is not an index of a pack (version 2)")
+        self._fan = np.frombuffer(self._data, ">u4", 256, 8)
+        self.count = int(self._fan[255])
+        self._names = 8 + 1024
+        self._crcs = self._names + 20 * self.count
+        self._offsets = self._crcs + 4 * self.count
+        self._large = self._offsets + 4 * self.count
+        if size < self._large + 40:
+            raise MalformedObject(f"{path.name} is cut off")
+
+    def find(self, oid: bytes) -> int | None:
+        """The offset of an object by the 20 bytes of its id, or None."""
+        place = self._place(oid)
+        return None if place is None else self._offset(place)
+
+    def _place(self, oid: bytes) -> int | None:
+        first = oid[0]
+        low = int(self._fan[first - 1]) if first else 0
+        high = int(self._fan[first])
+        data, names = self._data, self._names
+        place = bisect_left(range(high), oid, low, high, key=lambda i: data[names + 20 * i : names + 20 * i + 20])
+        if place < high and data[names + 20 * place : names + 20 * place + 20] == oid:
+            return place
+        return None
+
+    def _offset(self, place: int) -> int:
+        at = self._offsets + 4 * place
+        value = int.from_bytes(self._data[at : at + 4], "big")
+        if value & 0x80000000:
+            at = self._large + 8 * (value & 0x7FFFFFFF)
+            value = int.from_bytes(self._data[at : at + 8], "big")
+        return value
+
+    def starting_with(self, prefix: str, limit: int = 2) -> list[str]:
+        """Ids that begin with these hex digits, at most ``limit``."""
+        low = bytes.fromhex((prefix + "0" * 40)[:40])
+        data, names = self._data, self._names
+        place = bisect_left(range(self.count), low, key=lambda i: data[names + 20 * i : names + 20 * i + 20])
+        found: list[str] = []
+        while place < self.count and len(found) < limit:
+            name = data[names + 20 * place : names + 20 * place + 20].hex()
+            if not name.startswith(prefix):
+                break
+            found.append(name)
+            place += 1
+        return found
+
+    @property
+    def oids(self) -> Any:
+        """All ids in order, as a NumPy array of 20-byte strings."""
+        return np.frombuffer(self._data, "S20", self.count, self._names)
+
+    def oid(self, place: int) -> bytes:
+        """The id at a place in the order of ids."""
+        return self._data[self._names + 20 * place : self._names + 20 * place + 20]
+
+    def crc(self, place: int) -> int:
+        """The CRC-32 of the packed bytes of the object at this place."""
+        return int.from_bytes(self._data[self._crcs + 4 * place : self._crcs + 4 * place + 4], "big")
+
+    @cached_property
+    def offsets(self) -> Any:
+        """Offsets in the order of ids, as int64."""
+        raw = np.frombuffer(self._data, ">u4", self.count, self._offsets).astype(np.int64)
+        far = raw >= 0x80000000
+        if far.any():
+            large = np.frombuffer(self._data, ">u8", int(far.sum()), self._large).astype(np.int64)
+            raw[far] = large[raw[far] & 0x7FFFFFFF]
+        return raw
+
+    @cached_property
+    def by_offset(self) -> tuple[Any, Any]:
+        """Offsets in rising order, and the place (in the order of ids) of each."""
+        order = np.argsort(self.offsets, kind="stable")
+        return self.offsets[order], order
+
+
+class Pack(PackBytes):
+    """A complete pack with its index."""
+
+    def __init__(self, folder: Path, pack_id: str, cache: ObjectCache = SHARED) -> None:
+        self.pack_id = pack_id
+        self.index = PackIndex(folder / f"pack-{pack_id}.idx")
+        path = folder / f"pack-{pack_id}.pack"
+        super().__init__(path, path.stat().st_size - 20, cache, self.index.find)
+
+    def span(self, offset: int) -> int:
+        """How many bytes the packed object at ``offset`` takes, head included."""
+        ordered, _ = self.index.by_offset
+        place = int(np.searchsorted(ordered, offset, "right"))
+        return (int(ordered[place]) if place < len(ordered) else self.end) - offset
+
+    def oid_at(self, offset: int) -> bytes:
+        """The id of the object at ``offset``."""
+        ordered, places = self.index.by_offset
+        return self.index.oid(int(places[int(np.searchsorted(ordered, offset))]))
