@@ -45,7 +45,7 @@ class RecordingHub(ThreadingHTTPServer):
         self.blobs = LocalBlobs(root / "blobs", tmp=root / "tmp")
         self.xorbs = Xorbs(self.blobs)
         self.xet_files = XetFiles(self.xorbs)
-        self.large_files = LargeFiles(self.blobs, root / "tmp")
+        self.large_files = LargeFiles(self.blobs)
         self.files: dict[str, XetFile] = {}
         self.tree: dict[str, str] = {}
         self.seen: list[Seen] = []

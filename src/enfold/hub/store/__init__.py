@@ -23,7 +23,16 @@ _GIT = {
     "object_store": ("ObjectStore",),
     "pointer": ("DEFAULT_ATTRIBUTES", "Pointer", "parse_pointer"),
 }
-_WHERE = {name: module for module, names in _GIT.items() for name in names}
+_LARGE = {
+    "blobs": ("BlobInfo", "Blobs", "LocalBlobs", "MissingBlob"),
+    "extents": ("Extent", "LargeFile", "Segment"),
+    "lfs_files": ("LargeFiles", "UploadRefused"),
+    "remote_blobs": ("ObjectStoreBlobs",),
+    "spool": ("StorageFull",),
+    "xet_files": ("XetFile", "XetFiles"),
+    "xorbs": ("Xorbs",),
+}
+_WHERE = {name: module for part in (_GIT, _LARGE) for module, names in part.items() for name in names}
 
 __all__ = sorted(_WHERE)
 

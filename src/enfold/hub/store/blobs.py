@@ -9,32 +9,21 @@ a crash of the machine.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import secrets
-import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from enfold.errors import InputError, ServiceError
+from enfold.hub.store.spool import Buffer, Spool, SpoolWriter, full_disk_named, make_folder, sync_folder
 
-__all__ = ["BlobInfo", "BlobWriter", "Blobs", "Buffer", "LocalBlobs", "MissingBlob", "StorageFull"]
-
-Buffer = bytes | bytearray | memoryview
+__all__ = ["READ_BYTES", "BlobInfo", "BlobWriter", "Blobs", "LocalBlobs", "MissingBlob", "checked"]
 
 READ_BYTES = 1024 * 1024
 """Size of the pieces that readers give, in bytes."""
-
-# Dirty pages are handed to the disk while the upload still runs, so that the last fsync has little left to do.
-_WRITE_BACK_BYTES = 32 * 1024 * 1024
-# os.writev takes at most this many buffers (IOV_MAX on Linux).
-_MOST_BUFFERS = 1024
 
 _KEY = re.compile(r"[a-z0-9-]+(/[a-z0-9][a-z0-9._-]*)+")
 
@@ -45,10 +34,6 @@ class MissingBlob(ServiceError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"blob {key} is not in the store; `enfold hub verify` lists what is missing")
-
-
-class StorageFull(ServiceError):
-    """There is no room for an upload (HTTP 507)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +67,8 @@ class BlobWriter(Protocol):
 class Blobs(Protocol):
     """Where blobs are kept. Safe to use from several threads and processes."""
 
-    def check_room(self, expected: int) -> None:
-        """Raise ``StorageFull`` unless ``expected`` bytes fit and the reserve stays free."""
+    spool: Spool
+    """Where uploads are collected; its ``check_room`` and ``remove_abandoned`` keep the disk in order."""
 
     def create(self, key: str, *, expected: int = 0) -> BlobWriter:
         """Begin a blob; ``expected`` bytes must fit, or ``StorageFull`` is raised."""
@@ -124,52 +109,6 @@ def checked(key: str) -> str:
     return key
 
 
-@contextmanager
-def full_disk_named(folder: Path) -> Iterator[None]:
-    """Turn "no space left" into :class:`StorageFull`, which names the folder."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(f"the disk that holds {folder} is full; free some space and upload again") from error
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, durably."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def write_fully(descriptor: int, pieces: list[memoryview]) -> None:
-    """Write all bytes of ``pieces``, in as few calls as the system allows."""
-    while pieces:
-        written = os.writev(descriptor, pieces[:_MOST_BUFFERS])
-        while pieces and written >= len(pieces[0]):
-            written -= len(pieces.pop(0))
-        if pieces and written:
-            pieces[0] = pieces[0][written:]
-
-
-def start_write_back(descriptor: int, start: int, length: int) -> None:
-    """Ask the system to begin writing a range of a file to disk, without waiting for it."""
-    if hasattr(os, "posix_fadvise"):
-        # Linux starts the write-back of dirty pages on this advice; what is still dirty is not dropped.
-        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
-
-
 class LocalBlobs:
     """Blobs as files under one folder.
 
@@ -181,10 +120,9 @@ class LocalBlobs:
 
     def __init__(self, folder: Path, *, tmp: Path | None = None, reserve: int = 0) -> None:
         self.folder = folder
-        self.tmp = tmp or folder / ".tmp"
-        self.reserve = reserve
-        make_folder(self.folder)
-        make_folder(self.tmp)
+        make_folder(folder)
+        self.spool = Spool(tmp or folder / ".tmp", reserve=reserve)
+        self._durable: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"LocalBlobs({str(self.folder)!r})"
@@ -192,30 +130,29 @@ class LocalBlobs:
     def _file(self, key: str) -> Path:
         return self.folder / checked(key)
 
-    def check_room(self, expected: int) -> None:
-        """See :meth:`Blobs.check_room`."""
-        free = shutil.disk_usage(self.tmp).free
-        if free < self.reserve + expected:
-            raise StorageFull(
-                f"the disk that holds {self.folder} has {free} bytes free; {expected} are wanted and {self.reserve} "
-                "stay in reserve: free some space and upload again"
-            )
-
-    def create(self, key: str, *, expected: int = 0) -> LocalWriter:
+    def create(self, key: str, *, expected: int = 0) -> SpoolWriter:
         """See :meth:`Blobs.create`."""
-        self._file(key)
-        self.check_room(expected)
-        return LocalWriter(self, key)
+        return self.spool.writer(checked(key), self.adopt, expected=expected)
 
     def adopt(self, key: str, file: Path) -> None:
         """See :meth:`Blobs.adopt`; ``file`` must be on the same file system."""
         target = self._file(key)
-        make_folder(target.parent)
         with full_disk_named(self.folder):
+            self._prepare(target.parent)
             with file.open("rb+") as written:
                 os.fsync(written.fileno())
             file.replace(target)
             sync_folder(target.parent)
+
+    def _prepare(self, folder: Path) -> None:
+        # Another process may have made the folder and not synced it yet: each process syncs it once for itself.
+        if folder not in self._durable:
+            make_folder(folder)
+            above = folder
+            while above != self.folder:
+                above = above.parent
+                sync_folder(above)
+            self._durable.add(folder)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """See :meth:`Blobs.read`."""
@@ -284,74 +221,6 @@ class LocalBlobs:
                 except FileNotFoundError:
                     continue
                 yield BlobInfo(file.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
-
-    def remove_abandoned(self, older_than: float) -> int:
-        """Remove what interrupted uploads left in ``tmp`` more than ``older_than`` seconds ago; the number removed."""
-        oldest, removed = time.time() - older_than, 0
-        for item in self.tmp.iterdir():
-            try:
-                newest = max([item.stat().st_mtime, *(inner.stat().st_mtime for inner in item.glob("*"))])
-                if newest >= oldest:
-                    continue
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
-            except FileNotFoundError:
-                continue
-            removed += 1
-        return removed
-
-
-class LocalWriter:
-    """A blob of :class:`LocalBlobs` while it is written."""
-
-    def __init__(self, blobs: LocalBlobs, key: str) -> None:
-        self.key = key
-        self.written = 0
-        self._blobs = blobs
-        self._started = 0
-        self._file = blobs.tmp / f"blob-{secrets.token_hex(12)}"
-        self._descriptor: int | None = os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-
-    def write(self, *pieces: Buffer) -> None:
-        """See :meth:`BlobWriter.write`."""
-        if self._descriptor is None:
-            raise ServiceError(f"blob {self.key} is already closed")
-        views = [memoryview(piece) for piece in pieces if len(piece)]
-        total = sum(len(view) for view in views)
-        with full_disk_named(self._blobs.folder):
-            write_fully(self._descriptor, views)
-        self.written += total
-        if self.written - self._started >= _WRITE_BACK_BYTES:
-            start_write_back(self._descriptor, self._started, self.written - self._started)
-            self._started = self.written
-            self._blobs.check_room(0)
-
-    def commit(self) -> None:
-        """See :meth:`BlobWriter.commit`."""
-        if self._descriptor is None:
-            raise ServiceError(f"blob {self.key} is already closed")
-        target = self._blobs.folder / self.key
-        with full_disk_named(self._blobs.folder):
-            make_folder(target.parent)
-            os.fsync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = None
-            self._file.replace(target)
-            sync_folder(target.parent)
-
-    def abort(self) -> None:
-        """See :meth:`BlobWriter.abort`."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        self._file.unlink(missing_ok=True)
-
-    def __enter__(self) -> LocalWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
 
 
 def _cut_off(key: str, wanted: int, found: int) -> ServiceError:

@@ -18,16 +18,9 @@ from types import TracebackType
 
 from enfold.errors import InputError
 from enfold.files import read_json
-from enfold.hub.store.blobs import (
-    Blobs,
-    BlobWriter,
-    Buffer,
-    full_disk_named,
-    make_folder,
-    sync_folder,
-    write_fully,
-)
+from enfold.hub.store.blobs import Blobs, BlobWriter
 from enfold.hub.store.extents import Extent, LargeFile, Segment, read, segments
+from enfold.hub.store.spool import Buffer, full_disk_named, make_folder, write_durably, write_fully
 
 __all__ = ["LargeFiles", "PartWriter", "Upload", "UploadRefused"]
 
@@ -45,14 +38,12 @@ class LargeFiles:
     """The large files of a store.
 
     Args:
-        blobs: where their bytes are kept.
-        tmp: where parts are collected; on the same file system as local blobs.
+        blobs: where their bytes are kept; parts are collected in its spool.
     """
 
-    def __init__(self, blobs: Blobs, tmp: Path) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self.blobs = blobs
-        self.tmp = tmp
-        make_folder(tmp)
+        self.tmp = blobs.spool.folder
         self._hashing = ThreadPoolExecutor(max_workers=os.cpu_count() or 2, thread_name_prefix="sha256")
 
     def begin_upload(self, sha256: str, size: int) -> Upload:
@@ -76,7 +67,7 @@ class LargeFiles:
     def begin_parts(self, sha256: str, size: int, part_size: int) -> str:
         """Begin a file that arrives in parts of ``part_size`` bytes, the last one shorter; the upload's random id.
 
-        The id is good in every process that shares ``tmp``, and after a restart.
+        The id is good in every process that shares the spool, and after a restart.
 
         Raises:
             InputError: ``sha256``, ``size`` or ``part_size`` cannot be.
@@ -85,14 +76,14 @@ class LargeFiles:
         _key(sha256, size)
         if part_size < 1:
             raise InputError(f"a part of {part_size} bytes cannot be; at least 1 is needed")
-        self.blobs.check_room(size)
+        self.blobs.spool.check_room(size)
         upload = secrets.token_hex(16)
         folder = self.tmp / f"parts-{upload}"
         make_folder(folder)
         with full_disk_named(self.tmp), (folder / "data").open("xb") as data:
             data.truncate(size)
         plan = {"sha256": sha256, "size": size, "part_size": part_size}
-        _write_durably(folder / "plan.json", json.dumps(plan).encode())
+        write_durably(folder / "plan.json", json.dumps(plan).encode())
         return upload
 
     def part(self, upload: str, number: int) -> PartWriter:
@@ -261,7 +252,7 @@ class PartWriter:
             os.fsync(self._file.fileno())
             self._file.close()
             etag = self._digest.hexdigest()
-            _write_durably(self._folder / f"{self._number}.part", etag.encode())
+            write_durably(self._folder / f"{self._number}.part", etag.encode())
         return etag
 
     def __enter__(self) -> PartWriter:
@@ -287,13 +278,3 @@ def _whole(key: str, size: int) -> tuple[Extent, ...]:
 
 def _wrong_hash(announced: str, found: str) -> UploadRefused:
     return UploadRefused(f"the bytes have sha256 {found}, {announced} was announced; nothing was stored")
-
-
-def _write_durably(file: Path, data: bytes) -> None:
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
-    with temporary.open("xb") as written:
-        written.write(data)
-        written.flush()
-        os.fsync(written.fileno())
-    temporary.replace(file)
-    sync_folder(file.parent)

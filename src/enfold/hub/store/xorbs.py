@@ -13,8 +13,9 @@ from threading import Lock
 from types import TracebackType
 
 from enfold.errors import InputError
-from enfold.hub.store.blobs import READ_BYTES, BlobInfo, Blobs, BlobWriter, Buffer, MissingBlob
+from enfold.hub.store.blobs import READ_BYTES, BlobInfo, Blobs, BlobWriter, MissingBlob
 from enfold.hub.store.extents import Extent, merged
+from enfold.hub.store.spool import Buffer
 from enfold.hub.xet import MalformedXorb, Term, XorbDecoder, XorbIndex, parse_hash, plain_header
 
 __all__ = ["XorbUpload", "Xorbs"]
