@@ -144,7 +144,7 @@ class Xorbs:
             MalformedXorb: a chunk is damaged.
         """
         index = XorbIndex.from_bytes(self.blobs.read(_index_key(name)), name=name)
-        decoder = XorbDecoder(name, most_bytes=index.plain_size)
+        decoder = XorbDecoder(name)
         for start in range(0, len(index), 16):
             decoder.feed(self._plain_chunks(name, index, start, min(start + 16, len(index))))
         if decoder.finish().hashes != index.hashes:

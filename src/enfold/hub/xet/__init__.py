@@ -10,9 +10,10 @@ from enfold.hub.xet.reconstruction import reconstruction_v1, reconstruction_v2
 from enfold.hub.xet.refusals import MalformedShard, MalformedXet, MalformedXorb, RangePastEnd, UnknownXorb
 from enfold.hub.xet.shards import MAX_SHARD_BYTES, Shard, ShardFile, ShardXorb, Term
 from enfold.hub.xet.xorb_index import MAX_CHUNK_BYTES, MAX_CHUNKS, XorbIndex
-from enfold.hub.xet.xorb_stream import MAX_XORB_BYTES, XorbDecoder, plain_header, read_xorb
+from enfold.hub.xet.xorb_stream import MAX_BODY_BYTES, MAX_XORB_BYTES, XorbDecoder, plain_header, read_xorb
 
 __all__ = [
+    "MAX_BODY_BYTES",
     "MAX_CHUNKS",
     "MAX_CHUNK_BYTES",
     "MAX_SHARD_BYTES",

@@ -18,12 +18,15 @@ from enfold.hub.xet.hashes import chunk_hash
 from enfold.hub.xet.refusals import MalformedXorb
 from enfold.hub.xet.xorb_index import HEADER_BYTES, MAX_CHUNK_BYTES, MAX_CHUNKS, XorbIndex
 
-__all__ = ["MAX_XORB_BYTES", "XorbDecoder", "plain_header", "read_xorb"]
+__all__ = ["MAX_BODY_BYTES", "MAX_XORB_BYTES", "XorbDecoder", "plain_header", "read_xorb"]
 
 lz4 = require("lz4.frame", extra="hub", purpose="the hub")
 
 MAX_XORB_BYTES = 64 * 1024 * 1024
-"""Largest accepted body, in bytes, and largest decoded xorb."""
+"""Largest decoded xorb, in bytes. Clients fill one up to this size, so that its body is longer by the headers."""
+
+MAX_BODY_BYTES = MAX_XORB_BYTES + 2 * 1024 * 1024
+"""Longest accepted body, in bytes: the chunks, their headers, and the footer that older clients append."""
 
 _FOOTER = b"XETBLOB"
 _PLAIN, _LZ4, _GROUPED_LZ4 = 0, 1, 2
@@ -41,12 +44,10 @@ class XorbDecoder:
 
     Args:
         expected: the hash string under which the xorb was sent.
-        most_bytes: the longest body that is taken.
     """
 
-    def __init__(self, expected: str, *, most_bytes: int = MAX_XORB_BYTES) -> None:
+    def __init__(self, expected: str) -> None:
         self._expected = expected
-        self._most_bytes = most_bytes
         self._pending = bytearray()
         self._hashes = bytearray()
         self._lengths: list[int] = []
@@ -64,28 +65,39 @@ class XorbDecoder:
             MalformedXorb: a header, a length or compressed data is wrong, or a limit is passed.
         """
         self._received += len(data)
-        if self._received > self._most_bytes:
-            self._refuse(f"it is longer than {self._most_bytes} bytes")
-        if self._in_footer:
-            return []
-        if self._pending:
-            data = self._pending + data
-        view = memoryview(data)
+        if self._received > MAX_BODY_BYTES:
+            self._refuse(f"it is longer than {MAX_BODY_BYTES} bytes")
         chunks: list[bytes | memoryview] = []
-        place = 0
-        while len(view) - place >= HEADER_BYTES:
-            header = bytes(view[place : place + HEADER_BYTES])
-            if header[0] and header.startswith(_FOOTER):
-                self._in_footer, place = True, len(view)
-                break
-            stored, raw = self._lengths_of(header)
-            behind = place + HEADER_BYTES + stored
-            if behind > len(view):
-                break
-            chunks.append(self._decode(header[4], view[place + HEADER_BYTES : behind], raw))
-            place = behind
-        self._pending = bytearray(view[place:])
+        rest = memoryview(data)
+        while rest and not self._in_footer:
+            whole, rest = self._next(rest)
+            if whole:
+                chunks.append(self._decode(whole))
         return chunks
+
+    def _next(self, view: memoryview) -> tuple[memoryview | None, memoryview]:
+        """The next chunk with its header, if it is complete, and what follows it; else all of ``view`` is kept.
+
+        Only a chunk that two pieces share is copied.
+        """
+        pending, nothing = self._pending, view[:0]
+        header = bytes(pending[:HEADER_BYTES]) + bytes(view[: max(HEADER_BYTES - len(pending), 0)])
+        if len(header) < HEADER_BYTES:
+            pending += view
+            return None, nothing
+        if header.startswith(_FOOTER):
+            pending.clear()
+            self._in_footer = True
+            return None, nothing
+        stored, _ = self._lengths_of(header)
+        missing = HEADER_BYTES + stored - len(pending)
+        if missing > len(view):
+            pending += view
+            return None, nothing
+        if not pending:
+            return view[:missing], view[missing:]
+        self._pending = bytearray()
+        return memoryview(b"".join((pending, view[:missing]))), view[missing:]
 
     def finish(self) -> XorbIndex:
         """The index of the xorb, after its last byte.
@@ -117,8 +129,10 @@ class XorbDecoder:
             self._refuse(f"chunk {number} takes {stored} bytes for {raw}")
         return stored, raw
 
-    def _decode(self, scheme: int, stored: memoryview, raw: int) -> bytes | memoryview:
+    def _decode(self, chunk: memoryview) -> bytes | memoryview:
         number = len(self._lengths)
+        scheme, raw = chunk[4], int.from_bytes(chunk[5:HEADER_BYTES], "little")
+        stored = chunk[HEADER_BYTES:]
         data: bytes | memoryview
         if scheme == _PLAIN:
             data = stored
