@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import chat, convert, feedback, loop, predict, serve, shortcuts
+from enfold.cli import chat, convert, feedback, hub, loop, predict, serve, shortcuts
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ serve.register(app)
 feedback.register(app)
 convert.register(app)
 chat.register(app)
+hub.register(app)
 
 
 def _show_version(wanted: bool) -> None:

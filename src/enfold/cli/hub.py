@@ -1,0 +1,238 @@
+"""``enfold hub …``: a hub of one's own, its users, organisations and tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from enfold.errors import SettingsError, require
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from enfold.hub.records import Records
+
+Root = Annotated[Path, typer.Option("--root", help="Folder of the hub.", show_default=False)]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database", envvar="ENFOLD_HUB_DATABASE", help="postgresql://… instead of the file in the root."),
+]
+
+_TIMES = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group of this file."""
+    hub = typer.Typer(help="A home for models and data sets on your own machine.", no_args_is_help=True)
+    hub.command()(serve)
+    groups: tuple[tuple[str, str, dict[str, Callable[..., None]]], ...] = (
+        ("user", "Who may use the hub.", {"add": user_add, "list": user_list}),
+        ("org", "Organisations, which repositories can belong to.", {"add": org_add}),
+        (
+            "token",
+            "What a user's programs sign in with.",
+            {"add": token_add, "revoke": token_revoke, "list": token_list},
+        ),
+    )
+    for name, explanation, commands in groups:
+        group = typer.Typer(help=explanation, no_args_is_help=True)
+        for command, function in commands.items():
+            group.command(command)(function)
+        hub.add_typer(group, name=name)
+    app.add_typer(hub, name="hub")
+
+
+def serve(
+    root: Root,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    database: DatabaseUrl = None,
+    blobs: Annotated[str | None, typer.Option(help="s3://… for large content instead of the root.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="The address users know the hub by.")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Network (CIDR) of a proxy whose X-Forwarded headers are believed.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate and chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+) -> None:
+    """Serve the hub in a folder; the folder is made when it is not there."""
+    _need_hub()
+    from enfold.hub.server.serving import serve_hub
+    from enfold.hub.server.settings import HubSettings
+
+    settings = HubSettings(
+        root=root,
+        host=host,
+        port=port,
+        database=database,
+        blobs=blobs,
+        public_url=public_url,
+        trusted_proxies=tuple(trusted_proxy or ()),
+        tls_certificate=tls_cert,
+        tls_key=tls_key,
+    )
+    if settings.exposed:
+        typer.echo(
+            f"warning: {host} can be reached from other machines and tokens would cross the network in the clear; "
+            "use --tls-cert and --tls-key, or a proxy with TLS and --trusted-proxy",
+            err=True,
+        )
+
+    def ready(url: str) -> None:
+        typer.echo(f"the hub is at {settings.public_url or url}   (export HF_ENDPOINT={settings.public_url or url})")
+
+    serve_hub(settings, on_ready=ready)
+
+
+def user_add(
+    name: Annotated[str, typer.Argument(help="Name of the user.")],
+    root: Root,
+    admin: Annotated[bool, typer.Option("--admin", help="May administer the hub.")] = False,
+    full_name: Annotated[str | None, typer.Option(help="As people write it.")] = None,
+    email: Annotated[str | None, typer.Option(help="Stands in the user's commits.")] = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Add a user, and print a token that may write on the last line."""
+    with _writing(root, database) as session:
+        from enfold.hub.records import Principal, accounts, audit, tokens
+        from enfold.hub.server.routes import first_pieces
+
+        made = accounts.create_user(
+            session, name, full_name=full_name, email=email, is_admin=admin, taken_by_routes=first_pieces()
+        )
+        secret = tokens.create_token(session, made, "first token")
+        audit.note(session, Principal.job("command line"), "user.add", name, admin=admin)
+    typer.echo(f"user {name} was added{' as an admin' if admin else ''}; their token, which is not shown again:")
+    typer.echo(secret)
+
+
+def user_list(root: Root, database: DatabaseUrl = None) -> None:
+    """List users: name, full name, whether admin."""
+    with _opened(root, database) as records, records.read() as session:
+        import sqlalchemy as sa
+
+        from enfold.hub.records.schema import Account
+
+        for user in session.scalars(sa.select(Account).where(Account.kind == "user").order_by(Account.folded)):
+            notes = [word for word, holds in (("admin", user.is_admin), ("suspended", user.suspended_at)) if holds]
+            typer.echo("\t".join([user.name, user.full_name, " ".join(notes)]).rstrip())
+
+
+def org_add(
+    name: Annotated[str, typer.Argument(help="Name of the organisation.")],
+    root: Root,
+    full_name: Annotated[str | None, typer.Option(help="As people write it.")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="NAME or NAME:ROLE (read, contributor, write, admin); repeat for more.")
+    ] = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Add an organisation; members without a role may write, and the first named is an admin."""
+    with _writing(root, database) as session:
+        from enfold.hub.records import Principal, accounts, audit
+        from enfold.hub.server.routes import first_pieces
+
+        made = accounts.create_organization(session, name, full_name=full_name, taken_by_routes=first_pieces())
+        for place, text in enumerate(member or []):
+            who, _, role = text.partition(":")
+            given = role or ("admin" if place == 0 else "write")
+            accounts.add_member(session, made, accounts.user(session, who), given)  # type: ignore[arg-type]
+        audit.note(session, Principal.job("command line"), "org.add", name, members=member or [])
+    typer.echo(f"organisation {name} was added")
+
+
+def token_add(
+    user: Annotated[str, typer.Argument(help="Name of the user.")],
+    root: Root,
+    name: Annotated[str, typer.Option(help="What the token is called.")] = "token",
+    role: Annotated[str, typer.Option(help="read or write.")] = "write",
+    expires: Annotated[str | None, typer.Option(help="After how long: 12h, 30d, 8w.")] = None,
+    database: DatabaseUrl = None,
+) -> None:
+    """Make a token for a user, and print it on the last line."""
+    if role not in ("read", "write"):
+        raise SettingsError(f"--role {role!r} must be read or write; fine-grained tokens are made in the browser")
+    period = _period(expires)
+    with _writing(root, database) as session:
+        from enfold.hub.records import Principal, accounts, audit, tokens
+        from enfold.hub.records.schema import now
+
+        owner = accounts.user(session, user)
+        until = None if period is None else now() + period
+        secret = tokens.create_token(session, owner, name, role=role, expires_at=until)  # type: ignore[arg-type]
+        audit.note(session, Principal.job("command line"), "token.add", f"{user}/{name}", role=role)
+    typer.echo(f"token {name!r} of {user}, which is not shown again:")
+    typer.echo(secret)
+
+
+def token_revoke(
+    user: Annotated[str, typer.Argument(help="Name of the user.")],
+    name: Annotated[str, typer.Argument(help="Name of the token.")],
+    root: Root,
+    database: DatabaseUrl = None,
+) -> None:
+    """Let a token open nothing any more, at once."""
+    with _writing(root, database) as session:
+        from enfold.hub.records import Principal, accounts, audit, tokens
+
+        tokens.revoke_token(session, accounts.user(session, user), name)
+        audit.note(session, Principal.job("command line"), "token.revoke", f"{user}/{name}")
+    typer.echo(f"token {name!r} of {user} was revoked")
+
+
+def token_list(
+    user: Annotated[str, typer.Argument(help="Name of the user.")], root: Root, database: DatabaseUrl = None
+) -> None:
+    """List a user's tokens: name, role, its end, when it was made, last used, and until when it is good."""
+    with _opened(root, database) as records, records.read() as session:
+        from enfold.hub.records import accounts, tokens
+        from enfold.hub.records.schema import now
+
+        for token in tokens.tokens_of(session, accounts.user(session, user)):
+            used = f"used {token.last_used_at:%Y-%m-%d}" if token.last_used_at else "never used"
+            state = "good"
+            if token.revoked_at:
+                state = f"revoked {token.revoked_at:%Y-%m-%d}"
+            elif token.expires_at:
+                state = f"{'expired' if token.expires_at <= now() else 'good until'} {token.expires_at:%Y-%m-%d %H:%M}"
+            columns = [token.name, token.role, f"…{token.hint}", f"made {token.created_at:%Y-%m-%d}", used, state]
+            typer.echo("\t".join(columns))
+
+
+@contextmanager
+def _opened(root: Path, database: str | None) -> Iterator[Records]:
+    """The records of a hub that is there already, or is made now."""
+    _need_hub()
+    from enfold.hub.records import HubRoot, Records
+
+    records = Records(database or HubRoot.open(root).database)
+    try:
+        yield records
+    finally:
+        records.close()
+
+
+@contextmanager
+def _writing(root: Path, database: str | None) -> Iterator[Session]:
+    with _opened(root, database) as records, records.write() as session:
+        yield session
+
+
+def _need_hub() -> None:
+    for module in ("sqlalchemy", "fastapi", "granian", "yaml"):
+        require(module, extra="hub", purpose="a hub of one's own")
+
+
+def _period(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    if match is None or int(match.group(1)) == 0:
+        raise SettingsError(f"--expires {text!r} must be a number and a unit (m, h, d, w), such as 30d")
+    return timedelta(seconds=int(match.group(1)) * _TIMES[match.group(2)])

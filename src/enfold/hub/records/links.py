@@ -1,0 +1,88 @@
+"""Which repository may use which large file, and where the bytes of one lie.
+
+A file is stored once, whoever sent it. A repository may use it only if it is *linked*: the bytes came with a token
+for this repository, or somebody who may read a linked repository copied it. An unlinked file is answered exactly like
+one that is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from enfold.hub.records.errors import NotKnown
+from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, Link, Repository, now
+from enfold.hub.store.extents import Extent, LargeFile
+
+__all__ = ["is_linked", "large_file", "link", "linked", "put_large_file"]
+
+_AT_ONCE = 500
+
+
+def is_linked(session: Session, repository: Repository, sha256: str) -> bool:
+    """Whether a repository may use a large file."""
+    return session.get(Link, (repository.id, sha256)) is not None
+
+
+def linked(session: Session, repository: Repository, sha256s: Iterable[str]) -> dict[str, int]:
+    """Those of the large files that a repository may use, with their sizes."""
+    wanted = sorted(set(sha256s))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        rows = session.execute(
+            sa.select(LargeFileRecord.sha256, LargeFileRecord.size)
+            .join(Link, Link.sha256 == LargeFileRecord.sha256)
+            .where(Link.repository_id == repository.id, Link.sha256.in_(wanted[start : start + _AT_ONCE]))
+        )
+        found.update((sha256, size) for sha256, size in rows)
+    return found
+
+
+def large_file(session: Session, sha256: str) -> LargeFile | None:
+    """A large file and where its bytes lie, whoever may use it; ask :func:`is_linked` first."""
+    record = session.get(LargeFileRecord, sha256)
+    if record is None or record.dead_at is not None:
+        return None
+    rows = session.execute(
+        sa.select(ExtentRecord.blob_key, ExtentRecord.start, ExtentRecord.length)
+        .where(ExtentRecord.sha256 == sha256)
+        .order_by(ExtentRecord.position)
+    )
+    return LargeFile(sha256, record.size, tuple(Extent(*row) for row in rows))
+
+
+def put_large_file(session: Session, file: LargeFile) -> None:
+    """Write down a large file that is whole on the disk; one that is known already keeps its own extents."""
+    known = session.get(LargeFileRecord, file.sha256)
+    if known is None:
+        session.add(LargeFileRecord(sha256=file.sha256, size=file.size))
+        session.flush()
+    elif known.dead_at is None:
+        known.named_at = now()
+        return
+    else:
+        session.execute(sa.delete(ExtentRecord).where(ExtentRecord.sha256 == file.sha256))
+        known.dead_at, known.named_at = None, now()
+    session.add_all(
+        ExtentRecord(
+            sha256=file.sha256, position=position, blob_key=extent.blob, start=extent.start, length=extent.length
+        )
+        for position, extent in enumerate(file.extents)
+    )
+
+
+def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by_id: int | None) -> None:
+    """Let a repository use large files that are stored.
+
+    Raises:
+        NotKnown: one is not stored.
+    """
+    for sha256 in dict.fromkeys(sha256s):
+        record = session.get(LargeFileRecord, sha256)
+        if record is None or record.dead_at is not None:
+            raise NotKnown(f"the large file {sha256} is not stored")
+        record.named_at = now()
+        if session.get(Link, (repository.id, sha256)) is None:
+            session.add(Link(repository_id=repository.id, sha256=sha256, by_id=by_id))

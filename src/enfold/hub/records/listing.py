@@ -1,0 +1,151 @@
+"""Listings: which repositories a caller sees, filtered, in order, page by page.
+
+A page is cheap whatever the number of repositories. Public ones come in the order of an index, and so do those of
+the caller's accounts; both are cut to one page before they are merged. A cursor holds the sort key and the number of
+the last repository of a page, so that pages neither repeat nor skip when repositories come and go.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from enfold.errors import SettingsError, near
+from enfold.hub.records import search
+from enfold.hub.records.names import fold
+from enfold.hub.records.permissions import readable_private
+from enfold.hub.records.principals import Principal
+from enfold.hub.records.schema import Account, Repository, RepositoryTag
+
+__all__ = ["SORTS", "Listing", "Page", "page_of"]
+
+SORTS = {
+    "createdAt": Repository.created_at,
+    "created_at": Repository.created_at,
+    "downloads": Repository.downloads,
+    "lastModified": Repository.updated_at,
+    "last_modified": Repository.updated_at,
+    "likes": Repository.likes,
+    "trendingScore": Repository.trending,
+    "trending_score": Repository.trending,
+}
+"""What a listing may be sorted by, as requests spell it."""
+
+_PROBED = 2000
+"""A search that finds more than this is answered in the order of the sort, without collecting what it finds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What is asked of a listing."""
+
+    type: str
+    search: str = ""
+    author: str | None = None
+    tags: Sequence[str] = ()
+    pipeline_tag: str | None = None
+    gated: bool | None = None
+    parameters: tuple[int | None, int | None] = (None, None)
+    sort: str = "trendingScore"
+    descending: bool = True
+    limit: int = 1000
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, and the cursor of the next, if there is one."""
+
+    repositories: list[Repository]
+    cursor: str | None
+
+
+def page_of(session: Session, principal: Principal, listing: Listing) -> Page:
+    """The page of a listing that ``principal`` may see.
+
+    Raises:
+        SettingsError: there is no such sort, or the cursor is not one of ours.
+    """
+    if listing.sort not in SORTS:
+        known = sorted(SORTS)
+        raise SettingsError(f"cannot sort by {listing.sort!r}; by: {', '.join(known)}{near(listing.sort, known)}")
+    key = SORTS[listing.sort]
+    conditions = _conditions(session, listing)
+    if listing.cursor is not None:
+        after = sa.tuple_(key, Repository.id)
+        last = sa.tuple_(*_read_cursor(listing.cursor, key))
+        conditions.append(after < last if listing.descending else after > last)
+    order = (key.desc(), Repository.id.desc()) if listing.descending else (key, Repository.id)
+    wanted = listing.limit + 1
+
+    def chosen(*more: sa.ColumnElement[bool]) -> list[Repository]:
+        statement = sa.select(Repository).where(Repository.type == listing.type, *more, *conditions)
+        return list(session.scalars(statement.order_by(*order).limit(wanted)))
+
+    found = chosen(Repository.private == sa.false())
+    private = readable_private(principal)
+    if private is not None:
+        found += chosen(Repository.private == sa.true(), private)
+        found.sort(key=lambda each: (getattr(each, key.key), each.id), reverse=listing.descending)
+    page = found[: listing.limit]
+    return Page(page, _cursor(page[-1], key) if len(found) > listing.limit and page else None)
+
+
+def _conditions(session: Session, listing: Listing) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if listing.author:
+        owner = sa.select(Account.id).where(Account.folded == fold(listing.author)).scalar_subquery()
+        conditions.append(Repository.account_id == owner)
+    for tag in listing.tags:
+        tagged = sa.select(RepositoryTag.repository_id).where(RepositoryTag.tag == tag)
+        conditions.append(Repository.id.in_(tagged))
+    if listing.pipeline_tag:
+        conditions.append(Repository.pipeline_tag == listing.pipeline_tag)
+    if listing.gated is not None:
+        conditions.append(Repository.gated.is_not(None) if listing.gated else Repository.gated.is_(None))
+    least, most = listing.parameters
+    if least is not None:
+        conditions.append(Repository.parameters >= least)
+    if most is not None:
+        conditions.append(Repository.parameters <= most)
+    words = search.words_of(listing.search)
+    if words:
+        conditions.append(_search(session, words))
+    return conditions
+
+
+def _search(session: Session, words: list[str]) -> sa.ColumnElement[bool]:
+    """The index for what is rare; for what is frequent, a look at each row in the order that is asked for anyway."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    found = search.matches(words, is_sqlite=is_sqlite)
+    probe = sa.select(Repository.id).where(found).limit(_PROBED).subquery()
+    if session.scalar(sa.select(sa.func.count()).select_from(probe)) < _PROBED:  # type: ignore[operator]
+        return found
+    text = sa.select(search.TABLE.c.text).where(search.TABLE.c.rowid == Repository.id).scalar_subquery()
+    return sa.and_(*(text.contains(word, autoescape=True) for word in words))
+
+
+def _cursor(last: Repository, key: Any) -> str:
+    value = getattr(last, key.key)
+    plain = value.isoformat() if isinstance(value, datetime) else value
+    return base64.urlsafe_b64encode(json.dumps([plain, last.id]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, key: Any) -> tuple[Any, Any]:
+    try:
+        value, number = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if isinstance(key.type, sa.types.TypeDecorator):
+            value = datetime.fromisoformat(value)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(value)
+        return sa.literal(value, key.type), sa.literal(int(number), sa.BigInteger())
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise SettingsError(f"{cursor[:100]!r} is no cursor of this listing; start again without it") from None

@@ -1,0 +1,99 @@
+"""The settings of a hub's server, checked as a whole."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from enfold.errors import SettingsError
+
+__all__ = ["HubSettings"]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """Where a hub keeps things, where it listens, and how much it takes on.
+
+    Raises:
+        SettingsError: settings are wrong or contradict each other; all of them are listed.
+    """
+
+    root: Path
+    """Folder of the hub."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8080
+    """Port to listen on; 0 takes a free one."""
+    database: str | None = None
+    """Address of another database than the SQLite file in the root."""
+    blobs: str | None = None
+    """Address of an object store (``s3://…``) for large content, instead of the root's own folder."""
+    public_url: str | None = None
+    """The address users know the hub by; without it, answers use the one that a request names."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of proxies whose X-Forwarded headers are believed."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    requests_per_minute: int = 6000
+    """Requests a minute of one token, or of one address without a token; more are answered 429."""
+    max_json_bytes: int = 2_000_000
+    """Largest body of a request that is JSON or a form."""
+    max_regular_bytes: int = 10_000_000
+    """Largest file that is kept in git itself."""
+    max_file_bytes: int = 2**42
+    """Largest file."""
+    drain_seconds: float = 30.0
+    """How long a server that was told to stop goes on answering what it has accepted."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name}={getattr(self, name)} must be at least {least}"
+            for name, least in _LEAST.items()
+            if getattr(self, name) < least
+        ]
+        if not 0 <= self.port <= 65_535:
+            faults.append(f"port={self.port} must lie between 0 and 65535")
+        if self.public_url is not None:
+            parts = urlsplit(self.public_url)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+                faults.append(f"public_url={self.public_url!r} must look like https://hub.example.org")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            faults.append("tls_certificate and tls_key are needed together")
+        for name in ("tls_certificate", "tls_key"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                faults.append(f"{name}={path} is no file")
+        for text in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                faults.append(f"trusted_proxies: {text!r} is no network in CIDR form: {error}")
+        if faults:
+            raise SettingsError("; ".join(faults))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The trusted proxies as networks."""
+        return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether passwords and tokens may cross a network in the clear: no loopback, no TLS, no proxy."""
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = self.host == "localhost"
+        return not loopback and self.tls_certificate is None and not self.trusted_proxies
+
+
+_LEAST = {
+    "requests_per_minute": 1,
+    "max_json_bytes": 1000,
+    "max_regular_bytes": 1000,
+    "max_file_bytes": 1000,
+    "drain_seconds": 0,
+}
