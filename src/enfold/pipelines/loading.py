@@ -9,8 +9,9 @@ from typing import Any
 
 from enfold.errors import InputError, near
 from enfold.pipelines.embedding import EmbeddingPipeline
+from enfold.pipelines.exported import is_exported
 from enfold.pipelines.runtime_protocols import Runtime
-from enfold.pipelines.tasks import STACK, Task, task_named
+from enfold.pipelines.tasks import STACK, Task, _runs, task_named
 from enfold.pipelines.writing import WritingPipeline
 
 __all__ = ["pipeline"]
@@ -36,6 +37,7 @@ def pipeline(
     max_length: int | None = None,
     stride: int | None = None,
     max_tokens: int = 4096,
+    runtime: str | None = None,
     **settings: Any,
 ) -> Any:
     """Make the pipeline of a task.
@@ -52,18 +54,25 @@ def pipeline(
         max_length: tokens in a window, as the pipeline takes it.
         stride: tokens by which windows overlap.
         max_tokens: tokens in a batch.
+        runtime: what runs the model: ``"torch"``, or, for a folder that ``enfold export`` wrote, ``"onnx"`` or
+            ``"openvino"``, which never import torch. By default what the folder is made for.
         settings: what the pipeline of the task takes besides, such as ``aggregation_strategy`` or ``top_k``. Spellings
             of `transformers` 4 are taken, with a word about the present one.
 
     Raises:
-        InputError: no such task; a setting the pipeline does not take; an argument that does not go with a model
-            already loaded; no tokenizer; a checkpoint whose head was never trained for the task.
+        InputError: no such task or runtime; a setting the pipeline does not take; an argument that does not go with a
+            model already loaded, or with an exported one; no tokenizer; a checkpoint whose head was never trained for
+            the task.
+        MissingExtra: the runtime is not installed.
     """
     spec = task_named(task)
     settings = _spelled_today(settings)
     dtype = settings.pop("dtype", dtype)
     max_length, stride = settings.pop("max_length", max_length), settings.pop("stride", stride)
-    if isinstance(model, (str, Path)):
+    if runtime not in (None, "torch") or (runtime is None and is_exported(model)):
+        model, tokenizer = _open_exported(spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype)
+        kind = spec.pipeline_for(model)
+    elif isinstance(model, (str, Path)):
         reference = model
         tokenizer = tokenizer if tokenizer is not None else reference
         model = _load_model(spec, reference, revision=revision, device=device, dtype=dtype)
@@ -132,6 +141,28 @@ def _load_model(task: Task, reference: str | Path, *, revision: str | None, devi
             "and answers would be random; train it first"
         )
     return model.to(device) if device is not None else model
+
+
+def _open_exported(
+    task: Task, model: Any, tokenizer: Any, runtime: str | None, *, revision: str | None, **given: Any
+) -> tuple[Any, Any]:
+    """The runtime of an exported model, and the tokenizer beside it unless another is given."""
+    from enfold.hub import locate
+    from enfold.pipelines.runtimes import open_runtime
+
+    if not isinstance(model, (str, Path)):
+        raise InputError(f"runtime={runtime!r} opens a folder that enfold export wrote; this is a {type(model).__name__}")
+    others = [name for name, value in given.items() if value is not None]
+    if others:
+        raise InputError(f"{', '.join(others)}: not for an exported model, whose graph is fixed")
+    folder = locate(model, revision=revision).path
+    opened = open_runtime(folder, runtime)
+    if not any(_runs(kind, opened) for kind in task.pipelines.values()):
+        raise InputError(
+            f"{model} was exported for {opened.exported.task}, which does not serve {task.name}: export the model "
+            f"with --task {task.name}"
+        )
+    return opened, folder if tokenizer is None else tokenizer
 
 
 def _pooling_of(reference: str | Path, revision: str | None) -> Any:

@@ -1,0 +1,117 @@
+"""Which models can be exported: their heads, what the graph of each reads and gives, and why others are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from enfold.errors import InputError, near
+from enfold.layers.specs import PairSpec
+from enfold.pipelines.runtime import heads_of
+from enfold.pipelines.tasks import task_named
+
+if TYPE_CHECKING:
+    from enfold.models import PreTrainedModel
+
+__all__ = ["HEADS", "HIDDEN_TASKS", "Graph", "head_for", "require_encoder"]
+
+HEADS = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "": "feature-extraction",
+}
+"""The heads that are exported, and the task each serves first; empty for the hidden states of any encoder."""
+HIDDEN_TASKS = ("feature-extraction", "sentence-similarity", "semantic-search")
+"""Tasks that read hidden states."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a graph gives.
+
+    Attributes:
+        output: its name.
+        axes: the axes that change from batch to batch, by their place.
+    """
+
+    output: str
+    axes: dict[int, str]
+
+
+_ROWS = {0: "batch"}
+_TOKENS = {0: "batch", 1: "sequence"}
+GRAPHS = {
+    "ForSequenceClassification": Graph("logits", _ROWS),
+    "ForTokenClassification": Graph("logits", _TOKENS),
+    "ForQuestionAnswering": Graph("span_logits", _TOKENS),
+    "": Graph("last_hidden_state", _TOKENS),
+}
+
+
+def head_for(task: str) -> str:
+    """The head that a task needs.
+
+    Raises:
+        InputError: there is no such task, or models for it are not exported.
+    """
+    name = task_named(task).name
+    if name in HIDDEN_TASKS:
+        return ""
+    found = next((head for head, own in HEADS.items() if own == name), None)
+    if found is None:
+        known = [*dict.fromkeys([*HEADS.values(), *HIDDEN_TASKS])]
+        raise InputError(f"models for {name} are not exported; there are: {', '.join(known)}{near(name, known)}")
+    return found
+
+
+def require_encoder(model: PreTrainedModel, head: str) -> None:
+    """Refuse what the exported graph would not compute.
+
+    Raises:
+        InputError: the model is no encoder, its weights are quantised already, or it has another head.
+    """
+    from enfold.models.quantised import is_quantised
+
+    kind = type(model).__name__
+    spec = model.family.spec(model.config)
+    if isinstance(spec, PairSpec) or spec.causal:
+        what = "of an encoder and a decoder" if isinstance(spec, PairSpec) else "a decoder"
+        raise InputError(f"{kind} is {what}: enfold export takes encoders, such as BERT, RoBERTa or ModernBERT")
+    if is_quantised(model):
+        raise InputError(f"this {kind} is quantised already: export the model it was made of, with --format int8")
+    if head and head not in heads_of(model):
+        raise InputError(f"{HEADS[head]} needs a model with the head {head}; this one is a {kind}")
+    for role in range(spec.depth):
+        rotary = spec.attention_of(role).rotary
+        growing = rotary is not None and dict(rotary.scaling).get("rope_type") in ("dynamic", "longrope")
+        if growing:
+            raise InputError(f"{kind} turns by angles that depend on the length of each text, which a graph does not")
+
+
+class Traced(nn.Module):
+    """A model as the function that is traced: padded ids, mask and perhaps types to one tensor.
+
+    Args:
+        model: made by `enfold.export.padded.traceable`.
+        head: a key of `HEADS`.
+    """
+
+    def __init__(self, model: Any, head: str) -> None:
+        super().__init__()
+        self.model = model if head else model.base_model
+        self.head = head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """(batch, seq) each to what `GRAPHS` says."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            given["token_type_ids"] = token_type_ids
+        output = self.model(**given)
+        if self.head == "ForQuestionAnswering":
+            return torch.stack((output.start_logits, output.end_logits), -1)
+        found: Tensor = output.logits if self.head else output.last_hidden_state
+        return found
