@@ -60,9 +60,13 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate and chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    log: Annotated[str, typer.Option(help="Form of the log: text or json.")] = "text",
 ) -> None:
     """Serve the hub in a folder; the folder is made when it is not there."""
     _need_hub()
+    if log not in ("text", "json"):
+        raise SettingsError(f"--log {log!r} must be text or json")
+    from enfold.hub.server.logs import set_up_logs
     from enfold.hub.server.serving import serve_hub
     from enfold.hub.server.settings import HubSettings
 
@@ -83,6 +87,8 @@ def serve(
             "use --tls-cert and --tls-key, or a proxy with TLS and --trusted-proxy",
             err=True,
         )
+
+    set_up_logs(log)
 
     def ready(url: str) -> None:
         typer.echo(f"the hub is at {settings.public_url or url}   (export HF_ENDPOINT={settings.public_url or url})")

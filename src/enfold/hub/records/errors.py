@@ -23,7 +23,7 @@ class InvalidName(RecordsError, InputError):
 
 
 class NameTaken(RecordsError):
-    """A name that is in use, whatever its case; a name is not free for others while its old address is kept."""
+    """A name that is in use, whatever its case."""
 
 
 class NotKnown(RecordsError):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from enfold.hub.records.errors import NotKnown
+from enfold.hub.records.inserting import insert_if_absent
 from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, Link, Repository, now
 from enfold.hub.store.extents import Extent, LargeFile
 
@@ -55,16 +56,17 @@ def large_file(session: Session, sha256: str) -> LargeFile | None:
 
 def put_large_file(session: Session, file: LargeFile) -> None:
     """Write down a large file that is whole on the disk; one that is known already keeps its own extents."""
-    known = session.get(LargeFileRecord, file.sha256)
-    if known is None:
-        session.add(LargeFileRecord(sha256=file.sha256, size=file.size))
-        session.flush()
-    elif known.dead_at is None:
-        known.named_at = now()
-        return
-    else:
+    moment = now()
+    is_new = insert_if_absent(
+        session, LargeFileRecord, sha256=file.sha256, size=file.size, created_at=moment, named_at=moment
+    )
+    if not is_new:
+        known = session.get_one(LargeFileRecord, file.sha256, with_for_update=True)
+        known.named_at = moment
+        if known.dead_at is None:
+            return
+        known.dead_at = None
         session.execute(sa.delete(ExtentRecord).where(ExtentRecord.sha256 == file.sha256))
-        known.dead_at, known.named_at = None, now()
     session.add_all(
         ExtentRecord(
             sha256=file.sha256, position=position, blob_key=extent.blob, start=extent.start, length=extent.length
@@ -84,5 +86,4 @@ def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by
         if record is None or record.dead_at is not None:
             raise NotKnown(f"the large file {sha256} is not stored")
         record.named_at = now()
-        if session.get(Link, (repository.id, sha256)) is None:
-            session.add(Link(repository_id=repository.id, sha256=sha256, by_id=by_id))
+        insert_if_absent(session, Link, repository_id=repository.id, sha256=sha256, by_id=by_id, created_at=now())

@@ -81,6 +81,15 @@ class HubRoot:
         """The folder of a repository's git objects."""
         return self.path / "repos" / uid[:2] / uid
 
+    def make_repository(self, uid: str) -> None:
+        """Make the folder of a repository to be, so that it is still there after a power cut."""
+        folder = self.path / "repos"
+        for name in (uid[:2], uid, "packs"):
+            folder = folder / name
+            with suppress(FileExistsError):
+                folder.mkdir()
+            _sync(folder.parent)
+
     @contextmanager
     def only_server(self) -> Iterator[None]:
         """Be the one server of this root while the block runs.

@@ -22,7 +22,7 @@ from enfold.hub.records.errors import NameTaken, NotKnown
 from enfold.hub.records.principals import Grant, Scope
 from enfold.hub.records.schema import Account, Token, TokenGrant, now
 
-__all__ = ["TokenFault", "create_token", "digest_of", "find_token", "revoke_token", "tokens_of", "touch"]
+__all__ = ["TokenFault", "create_token", "digest_of", "find_token", "is_worth_noting", "revoke_token", "tokens_of"]
 
 _LETTERS = string.ascii_letters + string.digits
 _LENGTH = 40
@@ -112,9 +112,9 @@ def find_token(session: Session, secret: str) -> tuple[Token, Account]:
     return token, bearer
 
 
-def touch(token: Token) -> bool:
+def is_worth_noting(last_used_at: datetime | None) -> bool:
     """Whether the last use of a token is so long ago that this one is worth writing down."""
-    return token.last_used_at is None or now() - token.last_used_at > _USE_SHOWN_EVERY
+    return last_used_at is None or now() - last_used_at > _USE_SHOWN_EVERY
 
 
 def revoke_token(session: Session, owner: Account, name: str) -> None:

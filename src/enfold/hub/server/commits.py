@@ -75,6 +75,7 @@ class Draft:
     def __enter__(self) -> Draft:
         self.store = self.state.objects(self.repository)
         self._writer: PackWriter | None = self.store.open_pack_writer()
+        self._packs = self.store.packs(refresh=True)
         self._written: set[str] = set()
         return self
 
@@ -133,13 +134,17 @@ class Draft:
     def _write(self, item: GitObject) -> None:
         if item.oid in self._written:
             return
-        if self.store.has(item.oid):
-            if self.store.get(item.oid) != item:
-                raise HubError(422, f"object {item.oid} is in this repository with other bytes")
-            return
+        raw = bytes.fromhex(item.oid)
+        # What others have written since the draft was begun is written twice, which does no harm.
+        for pack in self._packs:
+            offset = pack.index.find(raw)
+            if offset is not None:
+                if self.store.get(item.oid) != item:
+                    raise HubError(422, f"object {item.oid} is in this repository with other bytes")
+                return
         assert self._writer is not None, "a draft takes nothing more when it has landed"
         self._written.add(item.oid)
-        self._writer.add(bytes.fromhex(item.oid), item.kind, item.data)
+        self._writer.add(raw, item.kind, item.data)
 
 
 def land(

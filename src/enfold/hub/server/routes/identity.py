@@ -11,13 +11,14 @@ from starlette.responses import JSONResponse
 from enfold.hub.records import accounts
 from enfold.hub.records.schema import Account, Token
 from enfold.hub.server.access import ApiDownload, ApiWrite, SignedIn
+from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.pagination import moment
 from enfold.hub.server.state import State
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["identity"])
+router = APIRouter(tags=["identity"], route_class=BoundedRoute)
 
 
 @router.get("/api/whoami-v2", summary="The user behind the token")

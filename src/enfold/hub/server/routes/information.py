@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from enfold.hub.records.refs import MAIN
 from enfold.hub.server.access import Access, ApiRead
+from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.descriptions import check_expand, describe, expanded, siblings
 from enfold.hub.server.pagination import moment
 from enfold.hub.server.revisions import resolve
@@ -15,7 +16,7 @@ from enfold.hub.server.state import HubState, State
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["repositories"])
+router = APIRouter(tags=["repositories"], route_class=BoundedRoute)
 
 Expand = Annotated[list[str] | None, Query(description="Answer only these members; repeat it for more.")]
 Blobs = Annotated[bool, Query(description="Add size and ids to each file.")]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from enfold.errors import SettingsError
 from enfold.hub.records.listing import Listing, page_of
 from enfold.hub.server.access import Caller
+from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.descriptions import check_expand, describe, expanded, siblings
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.pagination import next_page
@@ -20,7 +21,7 @@ from enfold.hub.server.state import State
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["listings"])
+router = APIRouter(tags=["listings"], route_class=BoundedRoute)
 
 _PAGE = 1000
 _FULL_PAGE = 100
@@ -59,7 +60,7 @@ def list_repositories(
         type=type,
         search=" ".join(search or []),
         author=author,
-        tags=[tag for value in filter or [] for tag in value.split(",") if tag],
+        tags=[tag for tag in filter or [] if tag],
         pipeline_tag=pipeline_tag,
         gated=gated,
         parameters=_parameters(num_parameters),

@@ -7,12 +7,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.state import State
 from enfold.web.metrics import metrics_page
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], route_class=BoundedRoute)
 
 
 class Health(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -19,8 +21,9 @@ from enfold.hub.records.refs import MAIN, move_ref
 from enfold.hub.records.schema import Repository, now
 from enfold.hub.server import derived
 from enfold.hub.server.access import ApiAdmin, SignedIn, check, find
+from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.commits import Draft, Message, first_commit, signature_of
-from enfold.hub.server.errors import HubError, forbidden
+from enfold.hub.server.errors import HubError, forbidden, repository_not_found
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import RepositoryAddress
 from enfold.hub.server.state import HubState, State
@@ -28,7 +31,7 @@ from enfold.hub.store import DEFAULT_ATTRIBUTES
 
 __all__ = ["make_repository", "router"]
 
-router = APIRouter(tags=["repositories"])
+router = APIRouter(tags=["repositories"], route_class=BoundedRoute)
 
 Kind = Literal["model", "dataset", "space"]
 
@@ -97,13 +100,14 @@ def create(request: Request, body: NewRepository, caller: SignedIn, state: State
 @router.delete("/api/repos/delete", summary="Delete a repository")
 def delete(body: OldRepository, caller: SignedIn, state: State) -> JSONResponse:
     """Deletes the repository, its files and its discussions for good."""
-    found, _ = find(state, caller, body.type or "model", _full_name(caller, body.organization, body.name))
+    found, moved = find(state, caller, body.type or "model", _full_name(caller, body.organization, body.name))
+    if moved:  # an old name is good for finding things, not for losing them
+        raise repository_not_found(anonymous=False)
     check(caller, "admin", found)
     with state.records.write() as session:
         audit.note(session, caller, "repository.delete", f"{found.type} {found.full_name}", uid=found.uid)
         repositories.delete_repository(session, found)
-    state.forget_objects(found.uid)
-    state.root.remove_repository(found.uid)
+    _remove(state, found.uid)
     return JSONResponse({"success": True})
 
 
@@ -112,9 +116,10 @@ def move(request: Request, body: Move, caller: SignedIn, state: State) -> JSONRe
     """The old address is sent on to the new one, until somebody takes the old name."""
     found, _ = find(state, caller, body.type or "model", body.from_repo)
     check(caller, "admin", found)
-    with state.records.write() as session:
+    _check_may_create(state, caller, body.to_repo)
+    taken = f"A {found.type} repository called {body.to_repo} already exists"
+    with _taken_names_said(taken), state.records.write() as session:
         mine = session.get_one(Repository, found.id)
-        _check_may_create(state, caller, body.to_repo)
         repositories.move_repository(session, mine, body.to_repo, taken_by_routes=state.taken_by_routes)
         audit.note(session, caller, "repository.move", f"{mine.type} {mine.full_name}", before=found.full_name)
     return JSONResponse(_address(request, mine))
@@ -159,15 +164,17 @@ def make_repository(
     check_repository_name(full_name.rpartition("/")[2])
     _check_may_create(state, caller, full_name)
     uid = new_uid()
-    placeholder = Repository(uid=uid, type=kind, full_name=full_name)
-    try:
-        with state.records.read() as session:
-            author = signature_of(session, caller)
-        with Draft(state, placeholder) as draft:
+    with state.records.read() as session:
+        author = signature_of(session, caller)
+    with ExitStack() as undo:
+        undo.callback(_remove, state, uid)
+        state.root.make_repository(uid)
+        with Draft(state, Repository(uid=uid, type=kind, full_name=full_name)) as draft:
             for path, data in files.items():
                 draft.put(path, data)
             commit = first_commit(draft, Message("initial commit"), author)
         facts = derived.read(draft.store, draft.store.commit(commit).tree)
+        undo.enter_context(_taken_names_said(f"A {kind} repository called {full_name} already exists"))
         with state.records.write() as session:
             made = repositories.create_repository(
                 session,
@@ -182,13 +189,23 @@ def make_repository(
             move_ref(session, made, MAIN, None, commit, actor_id=caller.account_id, reason="create")
             derived.write(session, made, commit, facts)
             audit.note(session, caller, "repository.create", f"{kind} {made.full_name}", private=private)
-        return made
+        undo.pop_all()
+    return made
+
+
+def _remove(state: HubState, uid: str) -> None:
+    """Remove the objects of a repository that is not in the records any more, or never was."""
+    state.forget_objects(uid)
+    state.root.remove_repository(uid)
+
+
+@contextmanager
+def _taken_names_said(message: str) -> Iterator[None]:
+    """A name that two asked for at once, and the other got."""
+    try:
+        yield
     except IntegrityError:
-        raise NameTaken(f"A {kind} repository called {full_name} already exists") from None
-    finally:
-        if "made" not in locals():
-            state.forget_objects(uid)
-            state.root.remove_repository(uid)
+        raise NameTaken(message) from None
 
 
 def _check_may_create(state: HubState, caller: Principal, full_name: str) -> None:

@@ -1,0 +1,20 @@
+"""Adding a row that may be there already, also when two writers add it at once."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from enfold.hub.records.schema import Base
+
+__all__ = ["insert_if_absent"]
+
+
+def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
+    """Insert a row unless its key is there; whether it was inserted."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount == 1
