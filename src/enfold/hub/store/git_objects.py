@@ -38,6 +38,7 @@ __all__ = [
     "parse_tag",
     "parse_tree",
     "raw_entries",
+    "references",
 ]
 
 Kind = Literal["blob", "tree", "commit", "tag"]
@@ -389,3 +390,21 @@ def check_object(kind: Kind, data: bytes, oid: str) -> None:
         parse_commit(data, oid)
     elif kind == "tag":
         parse_tag(data, oid)
+
+
+def references(kind: Kind, data: bytes, oid: str = "") -> list[tuple[str, Kind]]:
+    """The ids an object needs, with the kind each must be. Submodules lie elsewhere and are not among them."""
+    if kind == "tree":
+        return [
+            (entry.oid, "tree" if entry.mode == FOLDER else "blob")
+            for entry in iterate_tree(data, oid)
+            if entry.mode != SUBMODULE
+        ]
+    if kind == "commit":
+        commit = parse_commit(data, oid)
+        needed: list[tuple[str, Kind]] = [(commit.tree, "tree")]
+        return needed + [(parent, "commit") for parent in commit.parents]
+    if kind == "tag":
+        tag = parse_tag(data, oid)
+        return [(tag.target, tag.target_kind)]  # type: ignore[list-item]
+    return []

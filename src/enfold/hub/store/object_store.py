@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
+from enfold.hub.store.fetch import FetchPlan, plan_fetch
 from enfold.hub.store.git_errors import MalformedObject, MissingObject, RefusedPack
-from enfold.hub.store.git_objects import Commit, GitObject, Kind, Tag, is_oid, iterate_tree, parse_commit, parse_tag
+from enfold.hub.store.git_objects import Commit, GitObject, Kind, Tag, is_oid, parse_commit, parse_tag, references
+from enfold.hub.store.incoming import IncomingPack, PackCaps, ReceivedPack
 from enfold.hub.store.object_cache import SHARED, ObjectCache
 from enfold.hub.store.pack_files import PackWriter
 from enfold.hub.store.packs import KINDS, Pack
 
-__all__ = ["ObjectStore", "references"]
+__all__ = ["ObjectStore"]
 
 _BULK = 64  # from so many ids on, looking them up together pays
 _PARENTS_KEPT = 200_000
-
-
-def references(kind: Kind, data: bytes, oid: str = "") -> list[tuple[str, Kind]]:
-    """The ids an object needs, with the kind each must be. Submodules lie elsewhere and are not among them."""
-    if kind == "tree":
-        return [
-            (entry.oid, "tree" if entry.mode == 0o040000 else "blob")
-            for entry in iterate_tree(data, oid)
-            if entry.mode != 0o160000
-        ]
-    if kind == "commit":
-        commit = parse_commit(data, oid)
-        needed: list[tuple[str, Kind]] = [(commit.tree, "tree")]
-        return needed + [(parent, "commit") for parent in commit.parents]
-    if kind == "tag":
-        tag = parse_tag(data, oid)
-        return [(tag.target, tag.target_kind)]  # type: ignore[list-item]
-    return []
 
 
 class ObjectStore:
@@ -51,23 +35,21 @@ class ObjectStore:
         self.folder = Path(folder)
         self._cache = cache
         self._lock = Lock()
-        self._packs: tuple[Pack, ...] = ()
+        self._packs: tuple[Pack, ...] | None = None
         self._parents: dict[str, tuple[str, ...]] = {}
 
     # Finding ---------------------------------------------------------------------------------------------------
 
     def packs(self, *, refresh: bool = False) -> tuple[Pack, ...]:
         """The packs, newest first as far as known; ``refresh`` looks at the folder again."""
-        if self._packs and not refresh:
+        if self._packs is not None and not refresh:
             return self._packs
         with self._lock:
             try:
-                names = {
-                    name[5:45] for name in os.listdir(self.folder) if name.endswith(".idx") and name[:5] == "pack-"
-                }
+                names = {path.name[5:45] for path in self.folder.iterdir() if path.match("pack-*.idx")}
             except FileNotFoundError:
                 names = set()
-            kept = [pack for pack in self._packs if pack.pack_id in names]
+            kept = [pack for pack in self._packs or () if pack.pack_id in names]
             opened = {pack.pack_id for pack in kept}
             fresh: list[Pack] = []
             for name in names - opened:
@@ -82,8 +64,7 @@ class ObjectStore:
         if not is_oid(oid):
             return None
         raw = bytes.fromhex(oid)
-        known = self._packs
-        for pack in known:
+        for pack in self.packs():
             offset = pack.index.find(raw)
             if offset is not None:
                 return pack, offset
@@ -301,7 +282,7 @@ class ObjectStore:
                 raw = bytes.fromhex(item.oid)
                 if raw in added:
                     continue
-                found = self._known(raw)
+                found = self.known(raw)
                 if found is not None:
                     pack, offset = found
                     if (KINDS[(kept := pack.read(offset))[0]], kept[1]) != (item.kind, item.data):
@@ -321,20 +302,40 @@ class ObjectStore:
         self.packs(refresh=True)
         return pack_id
 
-    def _known(self, raw: bytes) -> tuple[Pack, int] | None:
-        """As ``_find``, without looking at the folder again: what another process wrote meanwhile is written twice."""
-        for pack in self._packs:
+    def known(self, raw: bytes) -> tuple[Pack, int] | None:
+        """The pack and offset of an object by the 20 bytes of its id, or None; the folder is not looked at again.
+
+        For writers, who ask for thousands of ids that are not here: what another process wrote a moment ago is
+        written twice, which does no harm.
+        """
+        for pack in self.packs():
             offset = pack.index.find(raw)
             if offset is not None:
                 return pack, offset
         return None
 
-    def ingest_pack(self, stream: IO[bytes] | Iterable[bytes], **options: Any) -> Any:
-        """Receive a pack from a file or from chunks; see ``incoming.IncomingPack`` for the options and the answer."""
-        from enfold.hub.store.incoming import IncomingPack
+    def ingest_pack(self, stream: IO[bytes] | Iterable[bytes], *, caps: PackCaps | None = None) -> ReceivedPack:
+        """Receive a pack from a file or from chunks: streamed to disk, checked whole, then part of the repository.
 
-        with IncomingPack(self, **options) as incoming:
-            chunks = iter(lambda: stream.read(1 << 16), b"") if hasattr(stream, "read") else stream
-            for chunk in chunks:
+        Raises:
+            RefusedPack, MalformedObject: with the reason; nothing was kept.
+        """
+        with IncomingPack(self, caps=caps) as incoming:
+            for chunk in stream if isinstance(stream, Iterable) else iter(partial(stream.read, 1 << 16), b""):
                 incoming.write(chunk)
             return incoming.finish()
+
+    def write_pack(
+        self,
+        out: IO[bytes],
+        want: Iterable[str],
+        have: Iterable[str] = (),
+        *,
+        shallow: Iterable[str] = (),
+        depth: int | None = None,
+    ) -> FetchPlan:
+        """Write to ``out`` the pack that someone who has ``have`` lacks for ``want``; see ``fetch.plan_fetch``."""
+        plan = plan_fetch(self, want, have, shallow=shallow, depth=depth)
+        for part in plan.stream():
+            out.write(part)
+        return plan

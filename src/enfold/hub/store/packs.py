@@ -12,7 +12,7 @@ import os
 import weakref
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +64,8 @@ class PackBytes:
         self.end = end
         self._key = str(path)
         self._cache = cache
-        self._locate = locate
+        self._lent: dict[int, tuple[int, bytes]] = {}
+        self.locate = locate
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._held: bytes | None = None
         if os.fstat(descriptor).st_size <= _SMALL:
@@ -73,6 +74,15 @@ class PackBytes:
         else:
             self._descriptor = descriptor
             weakref.finalize(self, os.close, descriptor)
+
+    @classmethod
+    def unfinished(cls, path: Path, end: int) -> PackBytes:
+        """A pack that is being received: a cache of its own, and ids that become known one by one."""
+        return cls(path, end, ObjectCache(64 << 20, 256 << 20), lambda _: None)
+
+    def lend(self, offset: int, kind: int, data: bytes) -> None:
+        """From now on this object (the only one lent) lies at ``offset``, behind the end of the file."""
+        self._lent = {offset: (kind, data)}
 
     def raw(self, start: int, length: int) -> bytes:
         """``length`` bytes of the file from ``start``; fewer at its end."""
@@ -115,41 +125,49 @@ class PackBytes:
             raise MalformedObject(f"pack {self.path.name} is cut off at {offset}") from error
         return Entry(offset, kind, size, base, offset + at)
 
-    def inflate(self, entry: Entry, limit: int | None = None) -> bytes:
-        """The bytes of an entry, as they are (a delta stays one); at most ``limit`` of them."""
+    def parts(self, entry: Entry, limit: int | None = None) -> Iterator[tuple[bytes, int]]:
+        """Inflate an entry piece by piece: each piece, and where in the file the deflated bytes end so far.
+
+        Without ``limit`` the stream is read to its end; it stops one byte above the size the entry says.
+        """
         wanted = entry.size if limit is None else min(limit, entry.size)
         engine = zlib.decompressobj()
-        parts: list[bytes] = []
-        got, at = 0, entry.start
+        got, at, source = 0, entry.start, b""
         step = min(max(wanted + (wanted >> 10) + 64, _FIRST_READ), 1 << 20)
         try:
-            while got < wanted or (limit is None and not engine.eof):
-                source = engine.unconsumed_tail or self.raw(at, min(step, self.end - at))
+            while not engine.eof and (limit is None or got < wanted):
                 if not source:
-                    raise MalformedObject(f"pack {self.path.name}: the object at {entry.offset} is cut off")
-                if not engine.unconsumed_tail:
+                    source = self.raw(at, max(0, min(step, self.end - at)))
                     at += len(source)
-                part = engine.decompress(source, wanted - got + 1)
+                    if not source:
+                        raise MalformedObject(f"pack {self.path.name}: the object at {entry.offset} is cut off")
+                part = engine.decompress(source, min(wanted - got + 1, 1 << 20))
+                source = engine.unconsumed_tail
                 got += len(part)
-                parts.append(part)
-                if got > wanted or engine.eof:
-                    break
+                yield part, at - len(engine.unused_data)
+                if got > wanted:
+                    return
         except zlib.error as error:
             raise MalformedObject(
                 f"pack {self.path.name}: the object at {entry.offset} is damaged ({error})"
             ) from error
-        data = b"".join(parts)
-        if limit is None and got != entry.size:
+
+    def inflate(self, entry: Entry, limit: int | None = None) -> bytes:
+        """The bytes of an entry, as they are (a delta stays one); at most ``limit`` of them."""
+        data = b"".join([part for part, _ in self.parts(entry, limit)])
+        if limit is not None:
+            return data[:limit]
+        if len(data) != entry.size:
             raise MalformedObject(
                 f"pack {self.path.name}: the object at {entry.offset} says {entry.size} bytes and has another number"
             )
-        return data[:wanted]
+        return data
 
     def base_offset(self, entry: Entry) -> int:
         """Where the base of a delta lies. Raises MalformedObject when it is not in this pack."""
         if isinstance(entry.base, int):
             return entry.base
-        found = self._locate(entry.base or b"")
+        found = self.locate(entry.base or b"")
         if found is None:
             raise MalformedObject(
                 f"pack {self.path.name}: the delta at {entry.offset} builds on {(entry.base or b'').hex()}, "
@@ -162,7 +180,7 @@ class PackBytes:
         deltas: list[Entry] = []
         at = offset
         while True:
-            kept = self._cache.get((self._key, at))
+            kept = self._lent.get(at) or self._cache.get((self._key, at))
             if kept is not None:
                 kind, data = kept
                 break

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from enfold.hub.store.git_errors import MalformedObject, MissingPath, PathConflict
@@ -19,7 +20,6 @@ from enfold.hub.store.git_objects import (
     encode_tree,
     entry_start,
     iterate_tree,
-    parse_tree,
     raw_entries,
 )
 from enfold.hub.store.object_store import ObjectStore
@@ -36,6 +36,7 @@ __all__ = [
     "diff",
     "entry_at",
     "find_entry",
+    "parse_folder",
     "walk",
 ]
 
@@ -165,12 +166,7 @@ def walk(
         if not start_after.startswith(prefix) or start_after == prefix:
             raise MissingPath(start_after)
         relative = start_after[len(prefix) :].split(b"/")
-    count = 0
-    for entry in _walk(store, found.oid, prefix, recursive, relative, 0):
-        if limit is not None and count >= limit:
-            return
-        count += 1
-        yield entry
+    yield from islice(_walk(store, found.oid, prefix, recursive, relative, 0), limit)
 
 
 def _walk(
@@ -199,6 +195,11 @@ def _entries_from(data: bytes, oid: str, name: bytes | None) -> Iterator[TreeEnt
     if start is None:
         raise MissingPath(name)
     return iterate_tree(data, oid, start)
+
+
+def parse_folder(store: ObjectStore, tree: str) -> dict[bytes, TreeEntry]:
+    """The entries of one tree by name."""
+    return {entry.name: entry for entry in iterate_tree(_tree_data(store, tree), tree)}
 
 
 class Change(NamedTuple):
@@ -273,7 +274,7 @@ class _Editor:
         self.root = self._load(tree)
 
     def _load(self, oid: str) -> _Folder:
-        return _Folder(oid, {entry.name: entry for entry in parse_tree(_tree_data(self.store, oid), oid)})
+        return _Folder(oid, parse_folder(self.store, oid))
 
     def folder(self, pieces: Sequence[bytes], *, make: bool, path: bytes) -> _Folder:
         """The folder at ``pieces``, opened for changes on the way down."""
