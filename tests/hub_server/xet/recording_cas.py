@@ -1,7 +1,7 @@
 """A hub of one process and one user, just large enough for the real client's uploads and downloads.
 
-It is made of Enfold's own parts (``enfold.hub.store``, ``enfold.hub.xet``), checks nothing of users, and remembers every
-request, so that a test can say what went over the wire.
+It is made of Enfold's own parts (``enfold.hub.store``, ``enfold.hub.xet``), checks nothing of users, and remembers
+every request, so that a test can say what went over the wire.
 """
 
 from __future__ import annotations
@@ -133,7 +133,12 @@ class _Answers(BaseHTTPRequestHandler):
     def preupload(self) -> None:
         files = json.loads(self._body())["files"]
         answers = [
-            {"path": file["path"], "uploadMode": "lfs", "shouldIgnore": False, "oid": self.server.tree.get(file["path"])}
+            {
+                "path": file["path"],
+                "uploadMode": "lfs",
+                "shouldIgnore": False,
+                "oid": self.server.tree.get(file["path"]),
+            }
             for file in files
         ]
         self._answer(200, {"files": answers})

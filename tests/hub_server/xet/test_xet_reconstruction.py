@@ -7,7 +7,9 @@ import xet_writing as written
 
 from enfold.hub.xet import RangePastEnd, Term, XorbIndex, reconstruction_v1, reconstruction_v2
 
-XORBS = {written.xorb_name(chunks): chunks for chunks in (written.some_chunks(5, seed=seed, length=9) for seed in (1, 2))}
+XORBS = {
+    written.xorb_name(chunks): chunks for chunks in (written.some_chunks(5, seed=seed, length=9) for seed in (1, 2))
+}
 INDEXES = {
     name: XorbIndex(b"".join(map(written.chunk_hash, chunks)), tuple(map(len, chunks)))
     for name, chunks in XORBS.items()
@@ -97,16 +99,16 @@ def test_ranges_of_one_xorb_that_touch_are_one():
 
 
 def test_ranges_of_one_xorb_that_do_not_touch_get_a_url_each():
-    found = reconstruction_v1(
-        [term(FIRST, 0, 1), term(FIRST, 3, 4)], index_of=INDEXES.__getitem__, url_for=url_for
-    )
+    found = reconstruction_v1([term(FIRST, 0, 1), term(FIRST, 3, 4)], index_of=INDEXES.__getitem__, url_for=url_for)
     assert [entry["range"] for entry in found["fetch_info"][FIRST]] == [{"start": 0, "end": 1}, {"start": 3, "end": 4}]
     assert len({entry["url"] for entry in found["fetch_info"][FIRST]}) == 2
 
 
 @pytest.mark.parametrize("start", [len(CONTENT), len(CONTENT) + 1, 2**63])
 def test_a_range_behind_the_end(start):
-    with pytest.raises(RangePastEnd, match=f"the range begins at byte {start}, the file has {len(CONTENT)} bytes") as why:
+    with pytest.raises(
+        RangePastEnd, match=f"the range begins at byte {start}, the file has {len(CONTENT)} bytes"
+    ) as why:
         reconstruction_v2(TERMS, index_of=INDEXES.__getitem__, url_for=url_for, start=start)
     assert why.value.size == len(CONTENT)
 

@@ -65,7 +65,10 @@ def test_what_follows_the_records_is_passed_over_where_there_is_a_footer():
         (GOOD[:100], "the shard ends inside file .* with 3 terms"),
         (written.shard([written.file_entry(TERMS, count=0xFFFFFFFF)]), "inside file .* with 4294967295 terms"),
         (written.shard([written.file_entry(TERMS, flags=0x1)]), "has flags 0x1, which are not known"),
-        (written.shard([], [written.xorb_entry(ONE, count=0xFFFFFFFF)]), "has 4294967295 chunks, 1 to 8192 are allowed"),
+        (
+            written.shard([], [written.xorb_entry(ONE, count=0xFFFFFFFF)]),
+            "has 4294967295 chunks, 1 to 8192 are allowed",
+        ),
         (written.shard([], [written.xorb_entry(ONE, count=8192)]), "inside xorb .* with 8192 chunks"),
         (written.shard([], [written.xorb_entry(ONE, count=0)]), "has 0 chunks"),
     ],

@@ -1,4 +1,4 @@
-"""What a client of the Xet protocol writes, written byte by byte and without Enfold's code, so that tests can spoil it."""
+"""What a client of the Xet protocol writes, byte by byte and without Enfold's code, so that tests can spoil it."""
 
 from __future__ import annotations
 
