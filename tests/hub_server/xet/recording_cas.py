@@ -21,7 +21,7 @@ from enfold.hub.store.blobs import LocalBlobs
 from enfold.hub.store.lfs_files import LargeFiles
 from enfold.hub.store.xet_files import XetFile, XetFiles
 from enfold.hub.store.xorbs import Xorbs
-from enfold.hub.xet import RangePastEnd, reconstruction_v1, reconstruction_v2
+from enfold.hub.xet import RangePastEnd, dedup_answer, reconstruction_v1, reconstruction_v2
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECONSTRUCTIONS = {"v1": reconstruction_v1, "v2": reconstruction_v2}
@@ -48,6 +48,7 @@ class RecordingHub(ThreadingHTTPServer):
         self.large_files = LargeFiles(self.blobs)
         self.files: dict[str, XetFile] = {}
         self.tree: dict[str, str] = {}
+        self.chunks: dict[str, str] = {}
         self.seen: list[Seen] = []
         self.refusals: list[str] = []
         self.kept_xorbs: list[tuple[str, bytes]] = []
@@ -188,10 +189,20 @@ class _Answers(BaseHTTPRequestHandler):
         self.server.kept_shards.append(body)
         for file in self.server.xet_files.accept(body):
             self.server.files[file.hash] = file
+            self.server.chunks.update(file.queryable)
         if version == "v1":
             self._answer(200, {"result": 1})
         else:
             self._answer(200, b'{"type":"result","result":1}\n', headers={"Content-Type": "application/x-ndjson"})
+
+    def chunk(self, name: str) -> None:
+        xorb = self.server.chunks.get(name)
+        if xorb is None:
+            self._answer(404, {})
+            return
+        now = int(time.time())
+        index = self.server.xorbs.index(xorb)
+        self._answer(200, dedup_answer([(xorb, index)], key=bytes(range(1, 33)), now=now, expires=now + 3600))
 
     def reconstruction(self, version: str, name: str) -> None:
         file = self.server.files.get(name)
@@ -229,6 +240,7 @@ _ROUTES = [
     ("GET HEAD", r"/one/model/resolve/[^/]+/(.+)", _Answers.resolve),
     ("POST", r"/cas/1/v1/xorbs/default/([^/]+)", _Answers.xorb),
     ("POST", r"/cas/1/(v[12])/shards", _Answers.shard),
+    ("GET", r"/cas/1/v1/chunks/default/([^/]+)", _Answers.chunk),
     ("GET", r"/cas/1/(v[12])/reconstructions/([^/]+)", _Answers.reconstruction),
     ("GET", r"/plain/([^/]+)", _Answers.plain),
 ]

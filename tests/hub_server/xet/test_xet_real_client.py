@@ -233,3 +233,18 @@ api.preupload_lfs_files("one/model", [operation])
         (refusal,) = hub.refusals
         assert refusal.endswith(f"the shard says {bytes(range(32)).hex()}")
         assert hub.files == {}
+
+
+def test_a_client_that_never_was_here_does_not_send_what_is_here(tmp_path):
+    data = random.Random(7).randbytes(5_000_000)
+    (tmp_path / "one.bin").write_bytes(data)
+    (tmp_path / "two.bin").write_bytes(data + random.Random(8).randbytes(100_000))
+    with RecordingHub(tmp_path / "hub") as hub:
+        assert run_client(hub, tmp_path / "home", tmp_path, 'upload("one.bin")').returncode == 0
+        before = len(hub.seen)
+        done = run_client(hub, tmp_path / "another-home", tmp_path, 'upload("two.bin")')
+        assert done.returncode == 0, done.stderr
+        sent = [seen for seen in hub.seen[before:] if "/v1/xorbs/" in seen.path]
+        assert sum(seen.sent for seen in sent) < 400_000
+        assert any(seen.status == 200 for seen in hub.seen[before:] if "/v1/chunks/" in seen.path)
+        assert b"".join(hub.large_files.read(hub.file_at("two.bin").content)) == (tmp_path / "two.bin").read_bytes()

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from enfold.hub.store.extents import Extent, LargeFile, read
 from enfold.hub.store.xorbs import Xorbs
-from enfold.hub.xet import MalformedShard, Shard, ShardFile, Term, XorbIndex, check_shard
+from enfold.hub.xet import MalformedShard, Shard, ShardFile, Term, XorbIndex, check_shard, hash_string, queryable
+from enfold.hub.xet.hashes import HASH_BYTES
 
 __all__ = ["XetFile", "XetFiles"]
 
@@ -27,11 +28,14 @@ class XetFile:
         hash: hash string of the file, its name in the Xet protocol.
         terms: what it is made of, for readers of the Xet protocol.
         content: its sha256, its bytes, and where they are.
+        queryable: hash strings of the chunks that clients may ask for, each with the xorb that holds it; what is
+            needed to answer ``GET /v1/chunks/default/{hash}``.
     """
 
     hash: str
     terms: tuple[Term, ...]
     content: LargeFile
+    queryable: tuple[tuple[str, str], ...]
 
 
 class XetFiles:
@@ -77,7 +81,7 @@ class XetFiles:
                     done += file.size
                     progress(done, total)
                     content = LargeFile(str(file.sha256), file.size, extents)
-                    accepted.append(XetFile(file.hash, file.terms, content))
+                    accepted.append(XetFile(file.hash, file.terms, content, self._queryable(file.terms)))
             except BaseException:
                 for result in pending:
                     result.cancel()
@@ -93,6 +97,15 @@ class XetFiles:
         if found != file.sha256:
             raise MalformedShard(f"file {file.hash} has sha256 {found}, the shard says {file.sha256}")
         return extents
+
+    def _queryable(self, terms: tuple[Term, ...]) -> tuple[tuple[str, str], ...]:
+        found: dict[tuple[str, str], None] = {}
+        for number, term in enumerate(terms):
+            hashes = self.xorbs.index(term.xorb).hashes_of(term.start, term.end)
+            # The first chunk of a file is asked for whatever its hash.
+            for chunk in {*([] if number else [0]), *queryable(hashes)}:
+                found[hash_string(hashes[HASH_BYTES * chunk : HASH_BYTES * (chunk + 1)]), term.xorb] = None
+        return tuple(found)
 
     def _sha256(self, extents: tuple[Extent, ...], size: int) -> str:
         digest = hashlib.sha256()

@@ -1,10 +1,11 @@
 """The Xet protocol, by which clients send and fetch large files, as functions of bytes: no disk, no HTTP, no users.
 
 A file is cut by its sender into chunks; chunks travel in *xorbs*, and a *shard* says which chunks of which xorbs make
-which file. ``docs/hub.md`` has the picture; the modules name the sections of the specification they follow.
+which file. The modules name the sections of the specification they follow.
 """
 
 from enfold.hub.xet.checking import check_shard
+from enfold.hub.xet.dedup_answers import dedup_answer, queryable
 from enfold.hub.xet.hashes import chunk_hash, file_hash, hash_string, parse_hash, verification_hash, xorb_hash
 from enfold.hub.xet.reconstruction import reconstruction_v1, reconstruction_v2
 from enfold.hub.xet.refusals import MalformedShard, MalformedXet, MalformedXorb, RangePastEnd, UnknownXorb
@@ -31,10 +32,12 @@ __all__ = [
     "XorbIndex",
     "check_shard",
     "chunk_hash",
+    "dedup_answer",
     "file_hash",
     "hash_string",
     "parse_hash",
     "plain_header",
+    "queryable",
     "read_xorb",
     "reconstruction_v1",
     "reconstruction_v2",

@@ -21,8 +21,8 @@ __all__ = ["MAX_SHARD_BYTES", "Shard", "ShardFile", "ShardXorb", "Term"]
 
 MAX_SHARD_BYTES = 64 * 1024 * 1024
 
-_TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b8157 83a5bdd95ccdd14aa9")
-_HEADER = struct.Struct("<32sQQ")
+SHARD_TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b8157 83a5bdd95ccdd14aa9")
+SHARD_HEADER = struct.Struct("<32sQQ")
 _RECORD_BYTES = 48
 _FILE = struct.Struct("<32sII8x")
 _TERM = struct.Struct("<32sIIII")
@@ -30,7 +30,8 @@ _XORB = struct.Struct("<32sIIII")
 _CHUNK = np.dtype(
     {"names": ["hash", "length"], "formats": ["S32", "<u4"], "offsets": [0, 36], "itemsize": _RECORD_BYTES}
 )
-_END = b"\xff" * 32
+END_RECORD = b"\xff" * 32 + bytes(16)
+_END = END_RECORD[:HASH_BYTES]
 _WITH_VERIFICATION = 0x80000000
 _WITH_SHA256 = 0x40000000
 
@@ -99,10 +100,10 @@ class Shard:
         """
         if len(data) > MAX_SHARD_BYTES:
             raise MalformedShard(f"a shard has at most {MAX_SHARD_BYTES} bytes, not {len(data)}")
-        if len(data) < _HEADER.size:
-            raise MalformedShard(f"a shard begins with a header of {_HEADER.size} bytes; {len(data)} bytes came")
-        tag, version, footer = _HEADER.unpack_from(data)
-        if tag != _TAG:
+        if len(data) < SHARD_HEADER.size:
+            raise MalformedShard(f"a shard begins with a header of {SHARD_HEADER.size} bytes; {len(data)} bytes came")
+        tag, version, footer = SHARD_HEADER.unpack_from(data)
+        if tag != SHARD_TAG:
             raise MalformedShard("this is not a shard: it begins with another tag")
         if version != 2:
             raise MalformedShard(f"a shard of version {version} came; version 2 is known")
@@ -119,7 +120,7 @@ class _Records:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.place = _HEADER.size
+        self.place = SHARD_HEADER.size
 
     def take(self, count: int, what: str) -> int:
         """Where the next ``count`` records begin; they are there."""
