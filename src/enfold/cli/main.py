@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import chat, convert, feedback, hub, loop, predict, serve, shortcuts
+from enfold.cli import chat, convert, export, feedback, hub, loop, predict, serve, shortcuts
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ shortcuts.register(app)
 serve.register(app)
 feedback.register(app)
 convert.register(app)
+export.register(app)
 chat.register(app)
 hub.register(app)
 

@@ -40,7 +40,10 @@ def model_card(exported: Exported, figures: Sequence[Figure], name: str) -> str:
         "",
         "| figure | value | allowed |",
         "|---|---|---|",
-        *(f"| {one.name} | {one.value:.6g} | {'at least' if one.at_least else 'at most'} {one.bound:g} |" for one in figures),
+        *(
+            f"| {one.name} | {one.value:.6g} | {'at least' if one.at_least else 'at most'} {one.bound:g} |"
+            for one in figures
+        ),
         "",
         f"Made with {', '.join(f'{library} {version}' for library, version in exported.versions.items())}.",
         "",

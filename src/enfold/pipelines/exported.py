@@ -89,7 +89,9 @@ class Exported:
         except (ValueError, TypeError) as error:
             raise CheckpointError(f"{file} is damaged ({error}): export the model again") from error
         if version != _VERSION:
-            raise CheckpointError(f"{file} is of version {version}; this Enfold reads {_VERSION}: export the model again")
+            raise CheckpointError(
+                f"{file} is of version {version}; this Enfold reads {_VERSION}: export the model again"
+            )
         try:
             found = cls(**values | {name: tuple(values[name]) for name in ("inputs", "labels")})
         except (KeyError, TypeError) as error:

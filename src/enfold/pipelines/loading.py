@@ -70,7 +70,9 @@ def pipeline(
     dtype = settings.pop("dtype", dtype)
     max_length, stride = settings.pop("max_length", max_length), settings.pop("stride", stride)
     if runtime not in (None, "torch") or (runtime is None and is_exported(model)):
-        model, tokenizer = _open_exported(spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype)
+        model, tokenizer = _open_exported(
+            spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype
+        )
         kind = spec.pipeline_for(model)
     elif isinstance(model, (str, Path)):
         reference = model
@@ -147,15 +149,16 @@ def _open_exported(
     task: Task, model: Any, tokenizer: Any, runtime: str | None, *, revision: str | None, **given: Any
 ) -> tuple[Any, Any]:
     """The runtime of an exported model, and the tokenizer beside it unless another is given."""
-    from enfold.hub import locate
     from enfold.pipelines.runtimes import open_runtime
 
     if not isinstance(model, (str, Path)):
-        raise InputError(f"runtime={runtime!r} opens a folder that enfold export wrote; this is a {type(model).__name__}")
+        raise InputError(
+            f"runtime={runtime!r} opens a folder that enfold export wrote; this is a {type(model).__name__}"
+        )
     others = [name for name, value in given.items() if value is not None]
     if others:
         raise InputError(f"{', '.join(others)}: not for an exported model, whose graph is fixed")
-    folder = locate(model, revision=revision).path
+    folder = _folder_of(model, revision)
     opened = open_runtime(folder, runtime)
     if not any(_runs(kind, opened) for kind in task.pipelines.values()):
         raise InputError(
@@ -163,6 +166,14 @@ def _open_exported(
             f"with --task {task.name}"
         )
     return opened, folder if tokenizer is None else tokenizer
+
+
+def _folder_of(reference: str | Path, revision: str | None) -> Path:
+    if revision is None and Path(reference).is_dir():
+        return Path(reference)  # the hub is not loaded for a folder that is here
+    from enfold.hub import locate
+
+    return locate(reference, revision=revision).path
 
 
 def _pooling_of(reference: str | Path, revision: str | None) -> Any:

@@ -150,7 +150,9 @@ def open_runtime(folder: Path, wanted: str | None = None) -> ExportedRuntime:
     if wanted is not None:
         exported.require_runtime(wanted, folder)
     if exported.head not in _BY_HEAD:
-        raise CheckpointError(f"{folder} has the head {exported.head!r}, which this Enfold does not know: export it again")
+        raise CheckpointError(
+            f"{folder} has the head {exported.head!r}, which this Enfold does not know: export it again"
+        )
     session = SESSIONS[exported.runtime](folder / GRAPHS[exported.runtime])
     return _BY_HEAD[exported.head](exported, session)
 
