@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,24 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 @pytest.fixture
 def hub_postgres() -> Iterator[str]:
     """The address of an empty schema of its own, so that no test sees another's rows."""
+    with _schema() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def hub_postgres_module() -> Iterator[str]:
+    """The same for all tests of a module."""
+    with _schema() as url:
+        yield url
+
+
+@contextmanager
+def _schema() -> Iterator[str]:
     given = os.environ.get("ENFOLD_TEST_POSTGRES")
     if not given:
         pytest.skip("no PostgreSQL to test with: ENFOLD_TEST_POSTGRES=postgresql://USER@HOST:PORT/NAME names one")
     schema = f"test_{secrets.token_hex(6)}"
-    engine = sa.create_engine(
-        sa.make_url(given).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+    engine = sa.create_engine(sa.make_url(given).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
     url = engine.url.update_query_dict({"options": f"-csearch_path={schema}"})

@@ -204,9 +204,9 @@ def test_a_repository_is_found_whatever_the_case_and_by_its_type(records: Record
             assert found is not None and found.full_name == "alice/Data"
         assert find_repository(session, "model", "alice/data") is None
     assert len(made.uid) == 24
-    with pytest.raises(NameTaken, match="A dataset repository called alice/Data already exists"):
-        with records.write() as session:
-            create_repository(session, "dataset", "Alice/DATA")
+    taken = "A dataset repository called alice/Data already exists"
+    with pytest.raises(NameTaken, match=taken), records.write() as session:
+        create_repository(session, "dataset", "Alice/DATA")
     with pytest.raises(NotKnown, match="no user or organisation 'nobody'"), records.write() as session:
         create_repository(session, "model", "nobody/m")
 

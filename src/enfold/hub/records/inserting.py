@@ -16,5 +16,6 @@ __all__ = ["insert_if_absent"]
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing()
-    return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount == 1
+    rows = cast("sa.Table", table.__table__)
+    statement = insert(rows).values(**values).on_conflict_do_nothing().returning(*rows.primary_key)
+    return session.execute(statement).first() is not None
