@@ -169,9 +169,12 @@ class SpoolWriter:
 
     def commit(self) -> None:
         """Make the blob visible under its key, durably."""
-        os.close(self._open())
-        self._descriptor = None
-        self._adopt(self.key, self._file)
+        descriptor, self._descriptor = self._open(), None
+        try:
+            # The file stays open until it is fsynced: what went wrong in an earlier write-back is reported then.
+            self._adopt(self.key, self._file)
+        finally:
+            os.close(descriptor)
 
     def abort(self) -> None:
         """Drop what was written; harmless after a commit."""
