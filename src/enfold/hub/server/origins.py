@@ -34,11 +34,10 @@ class ForwardedLayer:
         if not given:
             await self._app(scope, receive, send)
             return
-        headers = [(name, value) for name, value in scope["headers"] if not name.startswith(b"x-forwarded-")]
-        changed = dict(scope, headers=headers)
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in given]
         if scope.get("client") and self._trusted(scope["client"][0]):
-            self._believe(changed, {name: value.decode("latin-1") for name, value in given.items()})
-        await self._app(changed, receive, send)
+            self._believe(scope, {name: value.decode("latin-1") for name, value in given.items()})
+        await self._app(scope, receive, send)
 
     def _believe(self, scope: Scope, given: dict[bytes, str]) -> None:
         # The last address that is not a proxy of ours is the client; what stands before it, anyone may have written.

@@ -57,7 +57,8 @@ class PathLayer:
             problem = HubError(422, "the address is not UTF-8 with its special characters percent-encoded")
             await problem.response()(scope, receive, send)
             return
-        await self._app(dict(scope, path=path), receive, send)
+        scope["path"] = path  # in place: the layers around this one read which route was taken from the same scope
+        await self._app(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
