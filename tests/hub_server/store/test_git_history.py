@@ -78,7 +78,7 @@ def branches(
 
 def merged_by_git(repository: Path, one: str, other: str) -> tuple[str, list[str]]:
     lines = git(
-        repository, "-c", "merge.renames=false", "merge-tree", "--write-tree", "--name-only", "--no-messages", one, other,
+        repository, "merge-tree", "--write-tree", "--name-only", "--no-messages", one, other,
         check=False,
     ).decode().splitlines()  # fmt: skip
     return lines[0], lines[1:]
@@ -115,7 +115,15 @@ def test_what_fits_together_is_merged_as_git_does(tmp_path: Path) -> None:
 
 def test_every_kind_of_conflict_is_named(tmp_path: Path) -> None:
     pointers = [Pointer(f"{number}" * 64, number).encode() for number in (1, 2, 3)]
-    base = {"t": text(), "large": pointers[0], "d1": b"1", "d2": b"2", "bin": b"\0a", "folder/x": b"f", "fine": text()}
+    base = {
+        "t": text(),
+        "large": pointers[0],
+        "d1": b"one\n",
+        "d2": b"two\n",
+        "bin": b"\0a",
+        "folder/x": b"f",
+        "fine": text(),
+    }
     ours = {
         "t": text(_2=b"ours\n"), "large": pointers[1], "d1": None, "d2": b"changed", "bin": b"\0b", "added": b"1",
         "place": b"file", "fine": text(_1=b"1\n"), "folder/x": b"g",
@@ -173,14 +181,14 @@ def test_lines_merge_only_where_git_merges_them_and_to_the_same_text(tmp_path: P
     choose = random.Random(11)
     clean = 0
     for round_ in range(60):
-        base = [b"%d\n" % choose.randrange(6) for _ in range(choose.randrange(0, 30))]
+        base = [b"%d\n" % i for i in range(choose.randrange(0, 30))]
         sides = []
         for _ in range(2):
             side = list(base)
             for _ in range(choose.randrange(0, 4)):
                 at = choose.randrange(len(side) + 1)
                 side[at : at + choose.randrange(0, 3)] = [
-                    b"%d\n" % choose.randrange(9) for _ in range(choose.randrange(3))
+                    b"new %d\n" % choose.randrange(9) for _ in range(choose.randrange(3))
                 ]
             sides.append(b"".join(side).removesuffix(b"\n" if choose.random() < 0.1 else b"x"))
         texts = [b"".join(base), *sides]

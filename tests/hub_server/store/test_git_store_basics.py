@@ -9,7 +9,7 @@ from git_cases import ANN, bare, blob, commit_files, git, git_lines, store_of, w
 
 from enfold.hub.store import trees
 from enfold.hub.store.git_errors import MissingObject, MissingPath, PathConflict, RefusedPack
-from enfold.hub.store.git_objects import Commit, GitObject
+from enfold.hub.store.git_objects import Commit, GitObject, entry_start, iterate_tree
 from enfold.hub.store.object_store import ObjectStore
 
 
@@ -214,3 +214,18 @@ def test_differences_are_those_of_git_diff(tmp_path: Path) -> None:
     assert [change.path for change in trees.diff(store, None, old)] == [
         b"a", b"b/c", b"b/d", b"e", b"f/g/h", b"same/x"
     ]  # fmt: skip
+
+
+def test_an_entry_is_found_whatever_the_ids_before_it_look_like(tmp_path: Path) -> None:
+    for before in (b"1" * 20, b"\0" * 20, b"00000 100644 needle\0", b"x100644 needle\0xxxxx7"[-20:], b"4" * 19 + b" "):
+        entries = [
+            ("100644", b"100644 needle", "11" * 20),
+            ("100644", b"a", before.hex()),
+            ("40000", b"needle", "22" * 20),
+        ]
+        data = b"".join(b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(oid)) for mode, name, oid in entries)
+        for mode, name, oid in entries:
+            start = entry_start(data, name)
+            assert start is not None
+            assert next(iterate_tree(data, "", start)) == (name, int(mode, 8), oid)
+        assert entry_start(data, b"eedle") is None

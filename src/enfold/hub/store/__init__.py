@@ -20,6 +20,8 @@ _GIT = {
     ),
     "git_objects": ("Commit", "GitObject", "Signature", "Tag", "TreeEntry", "is_oid"),
     "git_names": ("check_path", "check_ref"),
+    "changed_paths": ("ChangedPaths",),
+    "compaction": ("compact", "remove_unreachable"),
     "fetch": ("FetchPlan", "plan_fetch"),
     "incoming": ("IncomingPack", "PackCaps", "ReceivedPack"),
     "object_store": ("ObjectStore",),

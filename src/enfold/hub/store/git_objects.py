@@ -54,6 +54,7 @@ _NO_OID = "0" * 40
 
 _OID = re.compile(r"[0-9a-f]{40}")
 _ENTRY = re.compile(rb"([1-7][0-7]{4,6}) ([^\0]*)\0(.{20})", re.DOTALL)
+_MODE = re.compile(rb"[1-7][0-7]{4,6}")
 _ENTRIES = re.compile(rb"(?:[1-7][0-7]{4,6} [^\0]*\0.{20})*+", re.DOTALL)
 _SIGNATURE = re.compile(rb"([^<>\n\0]*?) ?<([^<>\n\0]*)> (0|-?[1-9][0-9]{0,18}) ([+-])([0-9]{2})([0-9]{2})")
 
@@ -153,12 +154,16 @@ def raw_entries(data: bytes, oid: str = "") -> list[tuple[bytes, bytes, bytes]]:
 
 def entry_start(data: bytes, name: bytes) -> int | None:
     """Where the entry called ``name`` begins in a tree, or None; far quicker than reading every entry before it."""
-    needle = re.compile(rb"[1-7][0-7]{4,6} " + re.escape(name) + rb"\0.{20}", re.DOTALL)
-    for match in needle.finditer(data):
-        # An id, or the end of a longer name, may look like an entry: only where whole entries come before is one.
-        before = _ENTRIES.match(data, 0, match.start())
-        if before is not None and before.end() == match.start():
-            return match.start()
+    needle = b" " + name + b"\0"
+    found = data.find(needle)
+    start = 0
+    while found >= 0:
+        # An id, or the end of a longer name, may look like this: only a mode right after whole entries is one.
+        before = _ENTRIES.match(data, start, found)
+        start = before.end() if before is not None else start
+        if _MODE.fullmatch(data, start, found):
+            return start
+        found = data.find(needle, found + 1)
     return None
 
 

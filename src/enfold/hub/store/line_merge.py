@@ -24,6 +24,10 @@ class _Hunk(NamedTuple):
 
 def merge_lines(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
     """The text with the changes of both sides, or None when they conflict or are too many to tell."""
+    if ours == theirs or theirs == base:
+        return ours
+    if ours == base:
+        return theirs
     old = _lines(base)
     mine = _hunks(old, _lines(ours))
     yours = _hunks(old, _lines(theirs))

@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from enfold.hub.store.fetch import FetchPlan, plan_fetch
-from enfold.hub.store.git_errors import MalformedObject, MissingObject, RefusedPack
+from enfold.hub.store.git_errors import GitError, MalformedObject, MissingObject, RefusedPack
 from enfold.hub.store.git_objects import Commit, GitObject, Kind, Tag, is_oid, parse_commit, parse_tag, references
 from enfold.hub.store.incoming import IncomingPack, PackCaps, ReceivedPack
 from enfold.hub.store.object_cache import SHARED, ObjectCache
@@ -22,6 +22,7 @@ __all__ = ["ObjectStore"]
 
 _BULK = 64  # from so many ids on, looking them up together pays
 _PARENTS_KEPT = 200_000
+_ATTEMPTS = 20
 
 
 class ObjectStore:
@@ -45,20 +46,19 @@ class ObjectStore:
         if self._packs is not None and not refresh:
             return self._packs
         with self._lock:
-            try:
-                names = {path.name[5:45] for path in self.folder.iterdir() if path.match("pack-*.idx")}
-            except FileNotFoundError:
-                names = set()
-            kept = [pack for pack in self._packs or () if pack.pack_id in names]
-            opened = {pack.pack_id for pack in kept}
-            fresh: list[Pack] = []
-            for name in names - opened:
+            for _ in range(_ATTEMPTS):
+                opened = {pack.pack_id: pack for pack in self._packs or ()}
                 try:
-                    fresh.append(Pack(self.folder, name, self._cache))
+                    names = {path.name[5:45] for path in self.folder.iterdir() if path.match("pack-*.idx")}
                 except FileNotFoundError:
-                    continue  # another process has just put it into a larger one
-            self._packs = (*fresh, *kept)
-            return self._packs
+                    names = set()
+                try:
+                    fresh = [Pack(self.folder, name, self._cache) for name in names - opened.keys()]
+                except FileNotFoundError:
+                    continue  # another process has just put it into a larger one, which is there now
+                self._packs = (*fresh, *(pack for name, pack in opened.items() if name in names))
+                return self._packs
+            raise GitError(f"the packs of {self.folder.name} change faster than they can be read; try again")
 
     def _find(self, oid: str) -> tuple[Pack, int] | None:
         if not is_oid(oid):

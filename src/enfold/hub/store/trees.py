@@ -383,5 +383,5 @@ def apply(store: ObjectStore, tree: str | None, operations: Sequence[Operation])
     made: list[GitObject] = []
     oid = editor.write(editor.root, made)
     if oid is None:
-        return EMPTY_TREE.oid, [EMPTY_TREE] if base != EMPTY_TREE.oid else []
+        return EMPTY_TREE.oid, [] if store.has(EMPTY_TREE.oid) else [EMPTY_TREE]
     return oid, made
