@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from enfold.errors import InputError
+from enfold.errors import CheckpointError, InputError
 from enfold.hub.store import Extent, LargeFile, LargeFiles, LocalBlobs, MissingBlob, StorageFull, UploadRefused
 from enfold.hub.store.extents import cut, merged
 
@@ -117,6 +117,14 @@ def test_a_file_whose_bytes_are_gone(large_files):
         list(large_files.read(file))
     with pytest.raises(MissingBlob):
         large_files.segments(file)
+
+
+def test_damage_on_disk_is_found(large_files, tmp_path):
+    file = send(large_files, DATA)
+    large_files.check(file)
+    (tmp_path / "blobs" / KEY).write_bytes(bytes(len(DATA)))
+    with pytest.raises(CheckpointError, match=f"file {SHA256} is damaged: its bytes have sha256"):
+        large_files.check(file)
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 1_000_001), (1_000_001, 0), (-1, 2), (3, -1)])

@@ -209,9 +209,30 @@ def test_a_xorb_that_is_not_the_senders_is_unknown(xorbs):
     messages = []
     for one in (shard, missing):
         with pytest.raises(UnknownXorb) as why:
-            XetFiles(xorbs).accept(one, may_use=lambda name: False)
+            XetFiles(xorbs).accept(one, usable=lambda names: set())
         messages.append(str(why.value).replace(NAME, "X").replace(written.xorb_name(TWO), "X"))
     assert messages[0] == messages[1]
+
+
+def test_who_may_use_what_is_asked_once_for_all_xorbs(xorbs):
+    send(xorbs, ONE)
+    send(xorbs, TWO)
+    asked = []
+    shard = written.shard([written.file_entry(TERMS)], [written.xorb_entry(ONE)])
+    XetFiles(xorbs).accept(shard, usable=lambda names: asked.append(names) or names)
+    assert asked == [{NAME, written.xorb_name(TWO)}]
+
+
+def test_a_file_may_be_refused_before_its_bytes_are_read(xorbs, tmp_path):
+    send(xorbs, ONE)
+    (tmp_path / f"blobs/xorb/{NAME[:2]}/{NAME}").unlink()
+
+    def admit(file):
+        assert file.size == 9 * len(b"".join(ONE))
+        raise InputError("too large")
+
+    with pytest.raises(InputError, match="too large"):
+        XetFiles(xorbs).accept(written.shard([written.file_entry([(ONE, 0, 9)] * 9)]), admit=admit)
 
 
 def test_a_shard_without_files_is_nothing(xorbs):

@@ -7,7 +7,7 @@ import pytest
 import xet_writing as written
 
 from enfold.errors import InputError
-from enfold.hub.xet import chunk_hash, file_hash, hash_string, parse_hash, verification_hash, xorb_hash
+from enfold.hub.xet import ChunkTree, chunk_hash, file_hash, hash_string, parse_hash, verification_hash, xorb_hash
 
 
 def test_a_hash_is_shown_as_four_little_endian_words():
@@ -53,7 +53,26 @@ def test_a_small_file_has_the_hash_the_client_computes(tmp_path):
     assert client.hash == hash_string(file_hash(chunk_hash(data), [5000]))
 
 
-@pytest.mark.parametrize(("hashes", "lengths"), [(b"", []), (bytes(32), []), (bytes(31), [1]), (bytes(64), [1])])
+@pytest.mark.parametrize("steps", [1, 7, 8, 9, 10, 100, 8191, 8192, 20_000])
+def test_a_tree_is_the_same_whatever_the_steps(steps):
+    source = random.Random(steps)
+    hashes = source.randbytes(32 * 20_000)
+    lengths = [source.randint(1, 1000) for _ in range(20_000)]
+    tree = ChunkTree()
+    for place in range(0, 20_000, steps):
+        tree.add(hashes[32 * place : 32 * (place + steps)], lengths[place : place + steps])
+    assert tree.root() == written.root_of_row(
+        [(hashes[32 * number : 32 * number + 32], length) for number, length in enumerate(lengths)]
+    )
+
+
+@pytest.mark.parametrize(("hashes", "lengths"), [(bytes(32), []), (bytes(31), [1]), (bytes(64), [1])])
 def test_a_tree_needs_as_many_lengths_as_hashes(hashes, lengths):
     with pytest.raises(InputError, match=f"{len(hashes)} bytes, {len(lengths)} lengths"):
         xorb_hash(hashes, lengths)
+
+
+@pytest.mark.parametrize("make", [xorb_hash, file_hash])
+def test_a_tree_needs_a_chunk(make):
+    with pytest.raises(InputError, match="a tree needs at least one chunk"):
+        make(b"", [])

@@ -125,6 +125,12 @@ def test_other_chunks_than_the_xorb_has():
         check(written.shard([], [written.xorb_entry(TWO, name=written.xorb_name(ONE))]))
 
 
+def meaning(shard):
+    parsed = Shard.parse(shard)
+    files = [(file.hash, file.terms, file.verification) for file in parsed.files]
+    return files, [(xorb.hash, xorb.hashes, xorb.lengths) for xorb in parsed.xorbs]
+
+
 def test_any_spoiled_byte_is_an_error_that_says_so_or_changes_nothing():
     # Fields that nothing depends on (flags of terms and xorbs, byte places, padding) may change.
     for place in range(0, len(GOOD), 3):
@@ -133,14 +139,17 @@ def test_any_spoiled_byte_is_an_error_that_says_so_or_changes_nothing():
             check(spoiled)
         except MalformedShard:
             continue
-        before, after = Shard.parse(GOOD), Shard.parse(spoiled)
-        same = [(file.hash, file.terms, file.verification) for file in before.files]
-        assert same == [(file.hash, file.terms, file.verification) for file in after.files]
-        assert before.xorbs == after.xorbs
+        assert meaning(spoiled) == meaning(GOOD)
 
 
 def test_lengths_do_not_overflow():
     # 2**32 terms of 2**32 bytes are counted by nobody: the records are not there.
     entry = written.stored("c" * 64) + struct.pack("<II8x", 0xC0000000, 0xFFFFFFFF)
     with pytest.raises(MalformedShard, match="with 4294967295 terms"):
+        check(written.shard([entry]))
+
+
+def test_more_chunks_than_a_shard_may_name():
+    entry = written.file_entry([(ONE, 0, 6)] * 1025, ends=dict.fromkeys(range(1025), 8192))
+    with pytest.raises(MalformedShard, match="at most 8388608 chunks, not 8396800"):
         check(written.shard([entry]))

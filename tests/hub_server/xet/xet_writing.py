@@ -44,8 +44,11 @@ def chunk_hash(data: bytes) -> bytes:
 
 
 def root(chunks: Sequence[bytes]) -> bytes:
+    return root_of_row([(chunk_hash(chunk), len(chunk)) for chunk in chunks])
+
+
+def root_of_row(row: list[tuple[bytes, int]]) -> bytes:
     """The root of the tree over chunks, by the wording of the specification."""
-    row = [(chunk_hash(chunk), len(chunk)) for chunk in chunks]
     while len(row) > 1:
         above = []
         while row:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from enfold.errors import InputError
+from enfold.errors import CheckpointError, InputError
 from enfold.files import read_json
 from enfold.hub.store.blobs import Blobs, BlobWriter
 from enfold.hub.store.extents import Extent, LargeFile, Segment, read, segments
@@ -63,6 +63,19 @@ class LargeFiles:
     def segments(self, file: LargeFile, start: int = 0, length: int | None = None) -> list[Segment] | None:
         """The same range as parts of local files, for sendfile; None where the store has no local files."""
         return segments(self.blobs, file.extents, start, file.size - start if length is None else length)
+
+    def check(self, file: LargeFile) -> None:
+        """Read a whole file and hold it against its sha256.
+
+        Raises:
+            MissingBlob: a blob is gone.
+            CheckpointError: the bytes are damaged.
+        """
+        digest = hashlib.sha256()
+        for data in self.read(file):
+            digest.update(data)
+        if digest.hexdigest() != file.sha256:
+            raise CheckpointError(f"file {file.sha256} is damaged: its bytes have sha256 {digest.hexdigest()}")
 
     def begin_parts(self, sha256: str, size: int, part_size: int) -> str:
         """Begin a file that arrives in parts of ``part_size`` bytes, the last one shorter; the upload's random id.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 from enfold.hub.store.extents import Extent, LargeFile, read
 from enfold.hub.store.xorbs import Xorbs
@@ -18,6 +19,8 @@ from enfold.hub.xet import MalformedShard, Shard, ShardFile, Term, XorbIndex, ch
 from enfold.hub.xet.hashes import HASH_BYTES
 
 __all__ = ["XetFile", "XetFiles"]
+
+_REPORTED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class XetFiles:
         self,
         shard: bytes,
         *,
-        may_use: Callable[[str], bool] = lambda xorb: True,
+        usable: Callable[[frozenset[str]], Collection[str]] = lambda xorbs: xorbs,
+        admit: Callable[[ShardFile], None] = lambda file: None,
         proved: Callable[[str], str | None] = lambda file: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> tuple[XetFile, ...]:
@@ -60,43 +64,62 @@ class XetFiles:
 
         Args:
             shard: the body as it came.
-            may_use: whether the sender may use a xorb, by hash string; one it may not use is unknown to it.
+            usable: of the hash strings of all xorbs that the shard refers to, those that the sender may use; any other
+                is unknown to it.
+            admit: called with each file before its bytes are read; raises where the sender may not have one so large.
             proved: the sha256 that was proved before for a file, by the file's hash string, or None.
-            progress: called with the bytes proved so far and the bytes in all.
+            progress: called now and then with the bytes proved so far and the bytes in all, from several threads but
+                never at the same time.
 
         Raises:
             UnknownXorb: a xorb is not here, or not the sender's to use.
             MalformedShard: anything else is wrong: the layout, a term, a hash, a sha256.
         """
         parsed = Shard.parse(shard)
-        check_shard(parsed, lambda name: self._find(name, may_use))
-        total = sum(file.size for file in parsed.files)
-        done = 0
-        accepted = []
-        with ThreadPoolExecutor(max_workers=min(len(parsed.files), os.cpu_count() or 2) or 1) as readers:
-            pending = [readers.submit(self._prove, file, proved(file.hash)) for file in parsed.files]
+        allowed = usable(parsed.named_xorbs)
+        present: set[str] = set()
+
+        def index_of(name: str) -> XorbIndex | None:
+            # Whether a xorb is here is asked once a shard; its index may have to be read again.
+            if name not in present and (name not in allowed or not self.xorbs.has(name)):
+                return None
+            present.add(name)
+            return self.xorbs.index(name)
+
+        check_shard(parsed, index_of)
+        for file in parsed.files:
+            admit(file)
+        reading = _Progress(sum(file.size for file in parsed.files), progress)
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 2, thread_name_prefix="sha256") as readers:
+            pending = [readers.submit(self._prove, file, proved(file.hash), reading) for file in parsed.files]
             try:
-                for file, result in zip(parsed.files, pending, strict=True):
-                    extents = result.result()
-                    done += file.size
-                    progress(done, total)
-                    content = LargeFile(str(file.sha256), file.size, extents)
-                    accepted.append(XetFile(file.hash, file.terms, content, self._queryable(file.terms)))
+                return tuple(result.result() for result in pending)
             except BaseException:
+                reading.stopped = True
                 for result in pending:
                     result.cancel()
                 raise
-        return tuple(accepted)
 
-    def _find(self, name: str, may_use: Callable[[str], bool]) -> XorbIndex | None:
-        return self.xorbs.find(name) if may_use(name) else None
-
-    def _prove(self, file: ShardFile, proved: str | None) -> tuple[Extent, ...]:
+    def _prove(self, file: ShardFile, proved: str | None, reading: _Progress) -> XetFile:
         extents = self.xorbs.extents(file.terms)
-        found = proved or self._sha256(extents, file.size)
+        found = proved or self._sha256(extents, file.size, reading)
         if found != file.sha256:
             raise MalformedShard(f"file {file.hash} has sha256 {found}, the shard says {file.sha256}")
-        return extents
+        return XetFile(file.hash, file.terms, LargeFile(found, file.size, extents), self._queryable(file.terms))
+
+    def _sha256(self, extents: tuple[Extent, ...], size: int, reading: _Progress) -> str:
+        digest = hashlib.sha256()
+        unreported = 0
+        for data in read(self.xorbs.blobs, extents, 0, size):
+            digest.update(data)
+            unreported += len(data)
+            if unreported >= _REPORTED_BYTES:
+                reading.add(unreported)
+                unreported = 0
+            if reading.stopped:
+                break
+        reading.add(unreported)
+        return digest.hexdigest()
 
     def _queryable(self, terms: tuple[Term, ...]) -> tuple[tuple[str, str], ...]:
         found: dict[tuple[str, str], None] = {}
@@ -107,8 +130,18 @@ class XetFiles:
                 found[hash_string(hashes[HASH_BYTES * chunk : HASH_BYTES * (chunk + 1)]), term.xorb] = None
         return tuple(found)
 
-    def _sha256(self, extents: tuple[Extent, ...], size: int) -> str:
-        digest = hashlib.sha256()
-        for data in read(self.xorbs.blobs, extents, 0, size):
-            digest.update(data)
-        return digest.hexdigest()
+
+class _Progress:
+    """The bytes proved so far, counted by several threads; ``stopped`` once the shard is refused."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
+        self.stopped = False
+        self._total = total
+        self._done = 0
+        self._report = report
+        self._lock = Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._report(self._done, self._total)

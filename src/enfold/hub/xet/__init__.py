@@ -4,9 +4,17 @@ A file is cut by its sender into chunks; chunks travel in *xorbs*, and a *shard*
 which file. The modules name the sections of the specification they follow.
 """
 
-from enfold.hub.xet.checking import check_shard
+from enfold.hub.xet.checking import MAX_SHARD_CHUNKS, check_shard
 from enfold.hub.xet.dedup_answers import dedup_answer, queryable
-from enfold.hub.xet.hashes import chunk_hash, file_hash, hash_string, parse_hash, verification_hash, xorb_hash
+from enfold.hub.xet.hashes import (
+    ChunkTree,
+    chunk_hash,
+    file_hash,
+    hash_string,
+    parse_hash,
+    verification_hash,
+    xorb_hash,
+)
 from enfold.hub.xet.reconstruction import reconstruction_v1, reconstruction_v2
 from enfold.hub.xet.refusals import MalformedShard, MalformedXet, MalformedXorb, RangePastEnd, UnknownXorb
 from enfold.hub.xet.shards import MAX_SHARD_BYTES, Shard, ShardFile, ShardXorb, Term
@@ -18,7 +26,9 @@ __all__ = [
     "MAX_CHUNKS",
     "MAX_CHUNK_BYTES",
     "MAX_SHARD_BYTES",
+    "MAX_SHARD_CHUNKS",
     "MAX_XORB_BYTES",
+    "ChunkTree",
     "MalformedShard",
     "MalformedXet",
     "MalformedXorb",

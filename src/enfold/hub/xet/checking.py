@@ -8,14 +8,16 @@ sha256, for which the bytes have to be read: see ``enfold.hub.store``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 
-from enfold.hub.xet.hashes import file_hash, hash_string, verification_hash
+from enfold.hub.xet.hashes import ChunkTree, hash_string, verification_hash
 from enfold.hub.xet.refusals import MalformedShard, UnknownXorb
 from enfold.hub.xet.shards import Shard, ShardFile, ShardXorb, Term
-from enfold.hub.xet.xorb_index import XorbIndex
+from enfold.hub.xet.xorb_index import MAX_CHUNKS, XorbIndex
 
-__all__ = ["check_shard"]
+__all__ = ["MAX_SHARD_CHUNKS", "check_shard"]
+
+MAX_SHARD_CHUNKS = 8 * 1024 * 1024
+"""Half a tebibyte in chunks of the usual size. A term is 48 bytes and can name 8192 chunks: this bounds the work."""
 
 
 def check_shard(shard: Shard, index_of: Callable[[str], XorbIndex | None]) -> None:
@@ -29,6 +31,9 @@ def check_shard(shard: Shard, index_of: Callable[[str], XorbIndex | None]) -> No
         UnknownXorb: a file or the list of xorbs names a xorb without an index.
         MalformedShard: something contradicts the xorbs, or a file lacks verification hashes or its sha256.
     """
+    chunks = sum(min(max(term.end - term.start, 0), MAX_CHUNKS) for file in shard.files for term in file.terms)
+    if chunks > MAX_SHARD_CHUNKS:
+        raise MalformedShard(f"the files of a shard have at most {MAX_SHARD_CHUNKS} chunks, not {chunks}")
     for xorb in shard.xorbs:
         _check_xorb(xorb, index_of)
     for file in shard.files:
@@ -55,17 +60,15 @@ def _check_file(file: ShardFile, index_of: Callable[[str], XorbIndex | None]) ->
         raise MalformedShard(f"file {file.hash} comes without its sha256")
     if len(file.verification) != len(file.terms):
         raise MalformedShard(f"file {file.hash} comes without verification hashes for its terms")
-    hashes: list[bytes] = []
-    lengths: list[tuple[int, ...]] = []
+    tree = ChunkTree()
     for number, (term, proof) in enumerate(zip(file.terms, file.verification, strict=True)):
         index = _known(term.xorb, index_of)
         _check_term(file, number, term, index)
         own = index.hashes_of(term.start, term.end)
         if verification_hash(own) != proof:
             raise MalformedShard(f"term {number} of file {file.hash}: the verification hash does not fit the chunks")
-        hashes.append(own)
-        lengths.append(index.lengths[term.start : term.end])
-    found = hash_string(file_hash(b"".join(hashes), list(chain.from_iterable(lengths))))
+        tree.add(own, index.lengths[term.start : term.end])
+    found = hash_string(tree.file_hash())
     if found != file.hash:
         raise MalformedShard(f"the terms of file {file.hash} make file {found}")
 

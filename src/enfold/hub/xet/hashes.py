@@ -19,6 +19,7 @@ from enfold.errors import InputError, require
 
 __all__ = [
     "HASH_BYTES",
+    "ChunkTree",
     "chunk_hash",
     "file_hash",
     "hash_string",
@@ -41,6 +42,8 @@ _HASH_STRING = re.compile(r"[0-9a-f]{64}")
 # Where a row of the tree is cut: never before the third child, always after the ninth.
 _FEWEST_CHILDREN = 3
 _MOST_CHILDREN = 9
+# So many nodes of a level are kept before they are given parents.
+_NODES_AT_ONCE = 8192
 
 
 def hash_string(raw: bytes) -> str:
@@ -77,49 +80,91 @@ def verification_hash(hashes: bytes) -> bytes:
     return blake3(hashes, key=_VERIFY_KEY).digest()
 
 
+class ChunkTree:
+    """The tree over chunks, built while they are named: memory grows with its height, not with the number of chunks."""
+
+    def __init__(self) -> None:
+        self._row = _Row()
+
+    def add(self, hashes: bytes, lengths: Sequence[int]) -> None:
+        """Append chunks.
+
+        Args:
+            hashes: their hashes, end to end.
+            lengths: the uncompressed bytes of each.
+
+        Raises:
+            InputError: the two arguments differ in length.
+        """
+        if len(hashes) != len(lengths) * HASH_BYTES:
+            raise InputError(f"a tree needs a length for each hash: {len(hashes)} bytes, {len(lengths)} lengths")
+        self._row.add(hashes, lengths)
+
+    def root(self) -> bytes:
+        """The root, after the last chunk; it is the hash of a xorb with these chunks.
+
+        Raises:
+            InputError: there is no chunk.
+        """
+        row = self._row
+        while row.above is not None or len(row.lengths) > 1:
+            row.close(last=True)
+            row = row.above or _Row()
+        if not row.lengths:
+            raise InputError("a tree needs at least one chunk")
+        return bytes(row.hashes)
+
+    def file_hash(self) -> bytes:
+        """The hash of a file with these chunks; errors are those of :meth:`root`."""
+        return blake3(self.root(), key=_FILE_KEY).digest()
+
+
 def xorb_hash(hashes: bytes, lengths: Sequence[int]) -> bytes:
-    """The root of the tree over a xorb's chunks.
-
-    Args:
-        hashes: the chunk hashes, end to end.
-        lengths: the uncompressed bytes of each chunk.
-
-    Raises:
-        InputError: there is no chunk, or the two arguments differ in length.
-    """
-    count = len(lengths)
-    if not count or len(hashes) != count * HASH_BYTES:
-        raise InputError(
-            f"a tree needs at least one chunk and one length a chunk: {len(hashes)} bytes, {count} lengths"
-        )
-    row, sizes = hashes, list(lengths)
-    while len(sizes) > 1:
-        row, sizes = _parents(row, sizes)
-    return row
+    """The hash of a xorb; arguments and errors are those of :class:`ChunkTree`."""
+    tree = ChunkTree()
+    tree.add(hashes, lengths)
+    return tree.root()
 
 
 def file_hash(hashes: bytes, lengths: Sequence[int]) -> bytes:
-    """The hash of a file: the root of the tree over all its chunks, hashed once more.
+    """The hash of a file, in which a chunk that is repeated is named each time; see :class:`ChunkTree`."""
+    tree = ChunkTree()
+    tree.add(hashes, lengths)
+    return tree.file_hash()
 
-    Args and errors are those of :func:`xorb_hash`; chunks that a file repeats are counted each time.
-    """
-    return blake3(xorb_hash(hashes, lengths), key=_FILE_KEY).digest()
 
+class _Row:
+    """One level of the tree: the nodes that have no parent yet, and the level above."""
 
-def _parents(row: bytes, sizes: list[int]) -> tuple[bytes, list[int]]:
-    """One level of the tree up: groups of children become one node each."""
-    words = np.frombuffer(row, "<u8").reshape(-1, 4)
-    text = words.byteswap().tobytes().hex()
-    closes = (words[:, 3] % 4 == 0).tolist()
-    nodes, lengths = bytearray(), []
-    start, count = 0, len(sizes)
-    while start < count:
-        end = _group_end(closes, start, count)
-        lines = "".join(f"{text[64 * child : 64 * child + 64]} : {sizes[child]}\n" for child in range(start, end))
-        nodes += blake3(lines.encode(), key=_NODE_KEY).digest()
-        lengths.append(sum(sizes[start:end]))
-        start = end
-    return bytes(nodes), lengths
+    def __init__(self) -> None:
+        self.hashes = bytearray()
+        self.lengths: list[int] = []
+        self.above: _Row | None = None
+
+    def add(self, hashes: bytes, lengths: Sequence[int]) -> None:
+        self.hashes += hashes
+        self.lengths += lengths
+        if len(self.lengths) >= _NODES_AT_ONCE:
+            self.close(last=False)
+
+    def close(self, *, last: bool) -> None:
+        """Give parents to all nodes; if more may follow, only to those whose group is certain already."""
+        words = np.frombuffer(bytes(self.hashes), "<u8").reshape(-1, 4)
+        text = words.byteswap().tobytes().hex()
+        closes = (words[:, 3] % 4 == 0).tolist()
+        nodes, lengths = bytearray(), []
+        start, count = 0, len(self.lengths)
+        while start < count and (last or count - start >= _MOST_CHILDREN):
+            end = _group_end(closes, start, count)
+            lines = "".join(
+                f"{text[64 * child : 64 * child + 64]} : {self.lengths[child]}\n" for child in range(start, end)
+            )
+            nodes += blake3(lines.encode(), key=_NODE_KEY).digest()
+            lengths.append(sum(self.lengths[start:end]))
+            start = end
+        del self.hashes[: HASH_BYTES * start], self.lengths[:start]
+        self.above = self.above or _Row()
+        self.above.add(bytes(nodes), lengths)
 
 
 def _group_end(closes: list[bool], start: int, count: int) -> int:

@@ -27,9 +27,8 @@ _RECORD_BYTES = 48
 _FILE = struct.Struct("<32sII8x")
 _TERM = struct.Struct("<32sIIII")
 _XORB = struct.Struct("<32sIIII")
-_CHUNK = np.dtype(
-    {"names": ["hash", "length"], "formats": ["S32", "<u4"], "offsets": [0, 36], "itemsize": _RECORD_BYTES}
-)
+# A chunk: hash[32], place u32, length u32, pad 8.
+_LENGTH_WORD = 9
 END_RECORD = b"\xff" * 32 + bytes(16)
 _END = END_RECORD[:HASH_BYTES]
 _WITH_VERIFICATION = 0x80000000
@@ -77,11 +76,22 @@ class ShardFile:
 
 @dataclass(frozen=True, slots=True)
 class ShardXorb:
-    """A xorb as its sender describes it: its hash string, the chunk hashes end to end, the length of each chunk."""
+    """A xorb as its sender describes it: its hash string, and the records of its chunks as they stand in the shard."""
 
     hash: str
-    hashes: bytes
-    lengths: tuple[int, ...]
+    records: memoryview
+
+    @property
+    def hashes(self) -> bytes:
+        """The chunk hashes, end to end."""
+        rows = np.frombuffer(self.records, np.uint8).reshape(-1, _RECORD_BYTES)
+        return rows[:, :HASH_BYTES].tobytes()
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The uncompressed bytes of each chunk."""
+        rows = np.frombuffer(self.records, "<u4").reshape(-1, _RECORD_BYTES // 4)
+        return tuple(rows[:, _LENGTH_WORD].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,11 @@ class Shard:
 
     files: tuple[ShardFile, ...]
     xorbs: tuple[ShardXorb, ...]
+
+    @property
+    def named_xorbs(self) -> frozenset[str]:
+        """The hash strings of all xorbs that the shard refers to."""
+        return frozenset(term.xorb for file in self.files for term in file.terms) | {xorb.hash for xorb in self.xorbs}
 
     @classmethod
     def parse(cls, data: bytes) -> Shard:
@@ -121,6 +136,13 @@ class _Records:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.place = SHARD_HEADER.size
+        self._names: dict[bytes, str] = {}
+
+    def name(self, raw: bytes) -> str:
+        """A hash string; the same object for the same hash, because terms repeat the names of few xorbs."""
+        if raw not in self._names:
+            self._names[raw] = hash_string(raw)
+        return self._names[raw]
 
     def take(self, count: int, what: str) -> int:
         """Where the next ``count`` records begin; they are there."""
@@ -145,7 +167,7 @@ class _Records:
         place = self.take(count, f"file {name} with {count} terms")
         terms = []
         for raw, _, length, start, end in _TERM.iter_unpack(self.data[place : self.place]):
-            terms.append(Term(hash_string(raw), start, end, length))
+            terms.append(Term(self.name(raw), start, end, length))
         verification: tuple[bytes, ...] = ()
         if flags & _WITH_VERIFICATION:
             place = self.take(count, f"the verification hashes of file {name}")
@@ -167,6 +189,4 @@ class _Records:
             if not 0 < count <= MAX_CHUNKS:
                 raise MalformedShard(f"xorb {name} has {count} chunks, 1 to {MAX_CHUNKS} are allowed")
             place = self.take(count, f"xorb {name} with {count} chunks")
-            chunks = np.frombuffer(self.data, _CHUNK, count, place)
-            hashes = np.frombuffer(self.data, np.uint8, count * _RECORD_BYTES, place).reshape(count, _RECORD_BYTES)
-            xorbs.append(ShardXorb(name, hashes[:, :HASH_BYTES].tobytes(), tuple(chunks["length"].tolist())))
+            xorbs.append(ShardXorb(name, memoryview(self.data)[place : self.place]))
