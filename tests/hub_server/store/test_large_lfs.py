@@ -6,8 +6,17 @@ import tracemalloc
 
 import pytest
 
-from enfold.errors import CheckpointError, InputError
-from enfold.hub.store import Extent, LargeFile, LargeFiles, LocalBlobs, MissingBlob, StorageFull, UploadRefused
+from enfold.errors import InputError
+from enfold.hub.store import (
+    DamagedBlob,
+    Extent,
+    LargeFile,
+    LargeFiles,
+    LocalBlobs,
+    MissingBlob,
+    StorageFull,
+    UploadRefused,
+)
 from enfold.hub.store.extents import cut, merged
 
 DATA = os.urandom(1_000_000)
@@ -123,7 +132,7 @@ def test_damage_on_disk_is_found(large_files, tmp_path):
     file = send(large_files, DATA)
     large_files.check(file)
     (tmp_path / "blobs" / KEY).write_bytes(bytes(len(DATA)))
-    with pytest.raises(CheckpointError, match=f"file {SHA256} is damaged: its bytes have sha256"):
+    with pytest.raises(DamagedBlob, match=f"file {SHA256} is damaged: its bytes have sha256"):
         large_files.check(file)
 
 

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 import xet_writing as written
 
-from enfold.errors import CheckpointError, InputError
-from enfold.hub.store import LocalBlobs, MissingBlob, XetFiles, Xorbs
+from enfold.errors import InputError
+from enfold.hub.store import DamagedBlob, LocalBlobs, MissingBlob, ObjectStoreBlobs, XetFiles, Xorbs
 from enfold.hub.store.extents import read, segments
 from enfold.hub.xet import MalformedShard, MalformedXorb, Term, UnknownXorb
 
@@ -129,11 +129,12 @@ def test_damage_on_disk_is_found(xorbs, tmp_path):
     data = bytearray(file.read_bytes())
     data[5000] ^= 1
     file.write_bytes(data)
-    with pytest.raises(MalformedXorb, match="its chunks make"):
+    with pytest.raises(DamagedBlob, match="its chunks make"):
         xorbs.check(NAME)
     (tmp_path / f"blobs/xorb-index/{NAME[:2]}/{NAME}").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match=f"the index of xorb {NAME} is damaged"):
-        xorbs.check(NAME)
+    for look in (xorbs.check, Xorbs(xorbs.blobs).index):
+        with pytest.raises(DamagedBlob, match=f"the index of xorb {NAME} is damaged; `enfold hub verify`"):
+            look(NAME)
 
 
 def test_memory_does_not_grow_with_the_xorb(xorbs):
@@ -237,3 +238,19 @@ def test_a_file_may_be_refused_before_its_bytes_are_read(xorbs, tmp_path):
 
 def test_a_shard_without_files_is_nothing(xorbs):
     assert XetFiles(xorbs).accept(written.shard()) == ()
+
+
+def test_all_of_it_works_in_an_object_store_too(tmp_path):
+    xorbs = Xorbs(ObjectStoreBlobs("memory:///", tmp=tmp_path))
+    send(xorbs, ONE)
+    send(xorbs, TWO)
+    (file,) = XetFiles(xorbs).accept(written.shard([written.file_entry(TERMS)]))
+    extents, size = file.content.extents, file.content.size
+    assert b"".join(read(xorbs.blobs, extents, 0, size)) == written.content(TERMS)
+    assert segments(xorbs.blobs, extents, 0, size) is None
+    assert b"".join(xorbs.read_plain(NAME, 5, 9000)) == written.plain_body(ONE)[5:9005]
+    xorbs.check(NAME)
+    xorbs.delete(NAME)
+    assert xorbs.find(NAME) is None
+    assert [name for name, _ in xorbs.list()] == [written.xorb_name(TWO)]
+    assert list(tmp_path.iterdir()) == []

@@ -39,8 +39,8 @@ SORTS = {
 }
 """What a listing may be sorted by, as requests spell it."""
 
-_PROBED = 2000
-"""A search that finds more than this is answered in the order of the sort, without collecting what it finds."""
+_PROBED = 1000
+"""What finds more than this is not collected: the rows are looked at one by one, in the order that is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +104,10 @@ def _conditions(session: Session, listing: Listing) -> list[sa.ColumnElement[boo
     if listing.author:
         owner = sa.select(Account.id).where(Account.folded == fold(listing.author)).scalar_subquery()
         conditions.append(Repository.account_id == owner)
-    for tag in listing.tags:
+    for tag in [*listing.tags, *filter(None, [listing.pipeline_tag])]:
         tagged = sa.select(RepositoryTag.repository_id).where(RepositoryTag.tag == tag)
-        conditions.append(Repository.id.in_(tagged))
+        has_it = tagged.where(RepositoryTag.repository_id == Repository.id).exists()
+        conditions.append(_either(session, tagged, has_it))
     if listing.pipeline_tag:
         conditions.append(Repository.pipeline_tag == listing.pipeline_tag)
     if listing.gated is not None:
@@ -116,21 +117,17 @@ def _conditions(session: Session, listing: Listing) -> list[sa.ColumnElement[boo
         conditions.append(Repository.parameters >= least)
     if most is not None:
         conditions.append(Repository.parameters <= most)
-    words = search.words_of(listing.search)
-    if words:
-        conditions.append(_search(session, words))
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    for group in search.split(search.words_of(listing.search)):
+        found = search.found_by_index(group, listing.type, is_sqlite=is_sqlite)
+        conditions.append(_either(session, found, search.found_in_row(group)))
     return conditions
 
 
-def _search(session: Session, words: list[str]) -> sa.ColumnElement[bool]:
-    """The index for what is rare; for what is frequent, a look at each row in the order that is asked for anyway."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    found = search.matches(words, is_sqlite=is_sqlite)
-    probe = sa.select(Repository.id).where(found).limit(_PROBED).subquery()
-    if session.scalar(sa.select(sa.func.count()).select_from(probe)) < _PROBED:  # type: ignore[operator]
-        return found
-    text = sa.select(search.TABLE.c.text).where(search.TABLE.c.rowid == Repository.id).scalar_subquery()
-    return sa.and_(*(text.contains(word, autoescape=True) for word in words))
+def _either(session: Session, by_index: sa.Select[Any], in_row: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Of two forms of one condition the one that is cheap: what an index found if that is little, else row by row."""
+    found = session.scalars(by_index.limit(_PROBED)).all()
+    return Repository.id.in_(found) if len(found) < _PROBED else in_row
 
 
 def _cursor(last: Repository, key: Any) -> str:

@@ -7,13 +7,14 @@ characters has no trigram and is looked for in the names instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from enfold.hub.records.schema import Repository
 
-__all__ = ["TABLE", "matches", "put", "words_of"]
+__all__ = ["TABLE", "found_by_index", "found_in_row", "put", "split", "words_of"]
 
 TABLE = sa.table("repository_search", sa.column("rowid", sa.BigInteger), sa.column("text", sa.Text))
 """One row a repository, under its number."""
@@ -34,16 +35,26 @@ def words_of(search: str) -> list[str]:
     return plain.lower().split()[:20]
 
 
-def matches(words: Sequence[str], *, is_sqlite: bool) -> sa.ColumnElement[bool]:
-    """The condition that a repository has all of the words, by the index."""
-    short = [Repository.folded.contains(word, autoescape=True) for word in words if len(word) < _SHORTEST]
-    long = [word for word in words if len(word) >= _SHORTEST]
-    conditions: list[sa.ColumnElement[bool]] = list(short)
-    if long and is_sqlite:
-        query = " AND ".join('"' + word.replace('"', '""') + '"' for word in long)
-        found = sa.select(TABLE.c.rowid).where(sa.literal_column("repository_search").op("MATCH")(query))
-        conditions.append(Repository.id.in_(found))
-    elif long:
-        found = sa.select(TABLE.c.rowid).where(*(TABLE.c.text.contains(word, autoescape=True) for word in long))
-        conditions.append(Repository.id.in_(found))
-    return sa.and_(*conditions) if conditions else sa.true()
+def split(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """The words as the groups that are looked up together: all that have trigrams, and each other one alone."""
+    long = tuple(word for word in words if len(word) >= _SHORTEST)
+    return ([long] if long else []) + [(word,) for word in words if len(word) < _SHORTEST]
+
+
+def found_by_index(group: tuple[str, ...], type: str, *, is_sqlite: bool) -> sa.Select[Any]:
+    """The numbers of the repositories that have all words of a group, by an index."""
+    if len(group[0]) < _SHORTEST:  # a look through the names alone, which are an index of their own
+        named = aliased(Repository)
+        return sa.select(named.id).where(named.type == type, named.folded.contains(group[0], autoescape=True))
+    if is_sqlite:
+        phrase = " AND ".join('"' + word.replace('"', '""') + '"' for word in group)
+        return sa.select(TABLE.c.rowid).where(sa.literal_column("repository_search").op("MATCH")(phrase))
+    return sa.select(TABLE.c.rowid).where(*(TABLE.c.text.contains(word, autoescape=True) for word in group))
+
+
+def found_in_row(group: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """The same as a condition on the row at hand."""
+    if len(group[0]) < _SHORTEST:
+        return Repository.folded.contains(group[0], autoescape=True)
+    text = sa.select(TABLE.c.text).where(TABLE.c.rowid == Repository.id).scalar_subquery()
+    return sa.and_(*(text.contains(word, autoescape=True) for word in group))
