@@ -28,7 +28,7 @@ _GIT = {
     "pointer": ("DEFAULT_ATTRIBUTES", "Pointer", "parse_pointer"),
 }
 _LARGE = {
-    "blobs": ("BlobInfo", "Blobs", "LocalBlobs", "MissingBlob"),
+    "blobs": ("BlobInfo", "Blobs", "DamagedBlob", "LocalBlobs", "MissingBlob"),
     "extents": ("Extent", "LargeFile", "Segment"),
     "lfs_files": ("LargeFiles", "UploadRefused"),
     "remote_blobs": ("ObjectStoreBlobs",),

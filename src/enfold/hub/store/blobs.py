@@ -20,7 +20,7 @@ from typing import Protocol
 from enfold.errors import InputError, ServiceError
 from enfold.hub.store.spool import Buffer, Spool, SpoolWriter, full_disk_named, make_folder, sync_folder
 
-__all__ = ["READ_BYTES", "BlobInfo", "BlobWriter", "Blobs", "LocalBlobs", "MissingBlob", "checked"]
+__all__ = ["READ_BYTES", "BlobInfo", "BlobWriter", "Blobs", "DamagedBlob", "LocalBlobs", "MissingBlob", "checked"]
 
 READ_BYTES = 1024 * 1024
 """Size of the pieces that readers give, in bytes."""
@@ -34,6 +34,10 @@ class MissingBlob(ServiceError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"blob {key} is not in the store; `enfold hub verify` lists what is missing")
+
+
+class DamagedBlob(ServiceError):
+    """What is in the store is not what was put there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,5 @@ class LocalBlobs:
                 yield BlobInfo(file.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
 
 
-def _cut_off(key: str, wanted: int, found: int) -> ServiceError:
-    return ServiceError(
-        f"blob {key} ends at byte {found}, {wanted} are wanted; `enfold hub verify` lists damaged blobs"
-    )
+def _cut_off(key: str, wanted: int, found: int) -> DamagedBlob:
+    return DamagedBlob(f"blob {key} ends at byte {found}, {wanted} are wanted; `enfold hub verify` lists damaged blobs")

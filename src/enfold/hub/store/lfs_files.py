@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from enfold.errors import CheckpointError, InputError
+from enfold.errors import InputError
 from enfold.files import read_json
-from enfold.hub.store.blobs import Blobs, BlobWriter
+from enfold.hub.store.blobs import Blobs, BlobWriter, DamagedBlob
 from enfold.hub.store.extents import Extent, LargeFile, Segment, read, segments
 from enfold.hub.store.spool import Buffer, full_disk_named, make_folder, write_durably, write_fully
 
@@ -69,13 +69,13 @@ class LargeFiles:
 
         Raises:
             MissingBlob: a blob is gone.
-            CheckpointError: the bytes are damaged.
+            DamagedBlob: the bytes are damaged.
         """
         digest = hashlib.sha256()
         for data in self.read(file):
             digest.update(data)
         if digest.hexdigest() != file.sha256:
-            raise CheckpointError(f"file {file.sha256} is damaged: its bytes have sha256 {digest.hexdigest()}")
+            raise DamagedBlob(f"file {file.sha256} is damaged: its bytes have sha256 {digest.hexdigest()}")
 
     def begin_parts(self, sha256: str, size: int, part_size: int) -> str:
         """Begin a file that arrives in parts of ``part_size`` bytes, the last one shorter; the upload's random id.

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from enfold.errors import ServiceError, require
-from enfold.hub.store.blobs import READ_BYTES, BlobInfo, MissingBlob, checked
+from enfold.hub.store.blobs import READ_BYTES, BlobInfo, DamagedBlob, MissingBlob, checked
 from enfold.hub.store.spool import Spool, SpoolWriter
 
 __all__ = ["ObjectStoreBlobs"]
@@ -116,7 +116,7 @@ class ObjectStoreBlobs:
 
     def _check_length(self, key: str, start: int, wanted: int, came: int) -> None:
         if came != wanted:
-            raise ServiceError(
+            raise DamagedBlob(
                 f"{key} in {self.url} gave {came} bytes from byte {start} on, {wanted} are wanted; "
                 "`enfold hub verify` lists damaged blobs"
             )

@@ -13,7 +13,7 @@ from threading import Lock
 from types import TracebackType
 
 from enfold.errors import InputError
-from enfold.hub.store.blobs import READ_BYTES, BlobInfo, Blobs, BlobWriter, MissingBlob
+from enfold.hub.store.blobs import READ_BYTES, BlobInfo, Blobs, BlobWriter, DamagedBlob, MissingBlob
 from enfold.hub.store.extents import Extent, merged
 from enfold.hub.store.spool import Buffer
 from enfold.hub.xet import MalformedXorb, Term, XorbDecoder, XorbIndex, parse_hash, plain_header
@@ -54,14 +54,20 @@ class Xorbs:
 
         Raises:
             MissingBlob: the xorb is not here.
-            CheckpointError: its index is damaged.
+            DamagedBlob: its index is damaged.
         """
         with self._lock:
             kept = self._indexes.get(name)
             if kept is not None:
                 self._indexes.move_to_end(name)
                 return kept
-        return self.keep(name, XorbIndex.from_bytes(self.blobs.read(_index_key(name)), name=name))
+        return self.keep(name, self._read_index(name))
+
+    def _read_index(self, name: str) -> XorbIndex:
+        try:
+            return XorbIndex.from_bytes(self.blobs.read(_index_key(name)), name=name)
+        except MalformedXorb as error:
+            raise DamagedBlob(f"{error}; `enfold hub verify` lists damaged blobs") from error
 
     def find(self, name: str) -> XorbIndex | None:
         """The index of a xorb, or None where it is not here *now*, whatever is kept in memory."""
@@ -141,14 +147,18 @@ class Xorbs:
 
         Raises:
             MissingBlob: it is not here, or only its index is.
-            MalformedXorb: a chunk is damaged.
+            DamagedBlob: a chunk or the index is damaged.
         """
-        index = XorbIndex.from_bytes(self.blobs.read(_index_key(name)), name=name)
+        index = self._read_index(name)
         decoder = XorbDecoder(name)
-        for start in range(0, len(index), 16):
-            decoder.feed(self._plain_chunks(name, index, start, min(start + 16, len(index))))
-        if decoder.finish().hashes != index.hashes:
-            raise MalformedXorb(f"xorb {name} does not fit its index")
+        try:
+            for start in range(0, len(index), 16):
+                decoder.feed(self._plain_chunks(name, index, start, min(start + 16, len(index))))
+            fits = decoder.finish().hashes == index.hashes
+        except MalformedXorb as error:
+            raise DamagedBlob(f"{error}; `enfold hub verify` lists damaged blobs") from error
+        if not fits:
+            raise DamagedBlob(f"xorb {name} does not fit its index; `enfold hub verify` lists damaged blobs")
 
     def delete(self, name: str) -> None:
         """Remove a xorb; one that is not here is no error."""

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from enfold.errors import CheckpointError
 from enfold.hub.xet.hashes import HASH_BYTES, hash_string, xorb_hash
+from enfold.hub.xet.refusals import MalformedXorb
 
 __all__ = ["HEADER_BYTES", "MAX_CHUNKS", "MAX_CHUNK_BYTES", "XorbIndex"]
 
@@ -97,11 +97,11 @@ class XorbIndex:
             name: what to call it in an error.
 
         Raises:
-            CheckpointError: the file is damaged.
+            MalformedXorb: the file is damaged.
         """
         mark, count = _PREFIX.unpack_from(data) if len(data) >= _PREFIX.size else (b"", 0)
         if mark != _MAGIC or len(data) != _PREFIX.size + count * (HASH_BYTES + 4):
-            raise CheckpointError(f"the index of xorb {name} is damaged; `enfold hub reindex` makes it anew")
+            raise MalformedXorb(f"the index of xorb {name} is damaged")
         middle = _PREFIX.size + count * HASH_BYTES
         lengths = np.frombuffer(data, "<u4", offset=middle)
         return cls(bytes(data[_PREFIX.size : middle]), tuple(lengths.tolist()))
