@@ -22,6 +22,7 @@ _GIT = {
     "git_names": ("check_path", "check_ref"),
     "changed_paths": ("ChangedPaths",),
     "compaction": ("compact", "remove_unreachable"),
+    "gitmodules": ("check_gitmodules",),
     "fetch": ("FetchPlan", "plan_fetch"),
     "incoming": ("IncomingPack", "PackCaps", "ReceivedPack"),
     "object_store": ("ObjectStore",),

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 
 from enfold.hub.store.fetch import Places, packed, plan_fetch
 from enfold.hub.store.object_store import ObjectStore
-from enfold.hub.store.pack_files import PackWriter, remove_abandoned, sync_folder
+from enfold.hub.store.pack_files import PackWriter, remove_abandoned
 from enfold.hub.store.packs import Pack
+from enfold.hub.store.spool import sync_folder
 
 __all__ = ["compact", "remove_unreachable"]
 

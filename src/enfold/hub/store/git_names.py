@@ -34,6 +34,8 @@ def _is_dot_git(text: str) -> bool:
 
 def is_dot_gitmodules(name: bytes) -> bool:
     """Whether some file system would take this name for ``.gitmodules``."""
+    if _PLAIN.fullmatch(name):
+        return False  # by far the most
     text = name.decode("utf-8", "replace")
     return bool(_NTFS_GITMODULES.fullmatch(text)) or _IGNORED_BY_HFS.sub("", text).casefold() == ".gitmodules"
 

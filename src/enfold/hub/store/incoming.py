@@ -18,10 +18,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from enfold.hub.store.git_errors import MalformedObject, MissingObject, RefusedPack
-from enfold.hub.store.git_objects import GitObject, check_object, references
+from enfold.hub.store.git_names import is_dot_gitmodules
+from enfold.hub.store.git_objects import GitObject, check_object, iterate_tree, references
+from enfold.hub.store.gitmodules import check_gitmodules
 from enfold.hub.store.pack_files import deflate, entry_head, publish, seal, temporary_path
 from enfold.hub.store.packs import KIND_NUMBERS, KINDS, OFFSET_DELTA, Entry, PackBytes, delta_sizes
 from enfold.hub.store.pointer import Pointer, parse_pointer
+from enfold.hub.store.spool import full_disk_named, make_folder
 
 if TYPE_CHECKING:
     from enfold.hub.store.object_store import ObjectStore
@@ -73,7 +76,7 @@ class IncomingPack:
     def __init__(self, store: ObjectStore, *, caps: PackCaps | None = None) -> None:
         self._store = store
         self._caps = caps or PackCaps()
-        store.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(store.folder)
         self._path = temporary_path(store.folder)
         self._out = self._path.open("xb")
         self._digest = hashlib.sha1(usedforsecurity=False)
@@ -99,7 +102,8 @@ class IncomingPack:
             self._head += chunk[: 12 - len(self._head)]
             if len(self._head) == 12:
                 self._check_head()
-        self._out.write(chunk)
+        with full_disk_named(self._path.parent):
+            self._out.write(chunk)
         joined = self._tail + chunk
         self._digest.update(joined[:-20])
         self._tail = joined[-20:]
@@ -118,7 +122,12 @@ class IncomingPack:
         Raises:
             RefusedPack: with the reason; nothing was kept.
             MalformedObject: an object in it is not one git would accept.
+            StorageFull: the disk is full; nothing was kept.
         """
+        with full_disk_named(self._path.parent):
+            return self._finish()
+
+    def _finish(self) -> ReceivedPack:
         self._out.flush()
         if self._size < 32:
             raise RefusedPack("the pack is cut off")
@@ -164,6 +173,7 @@ class _PackCheck:
         """Bases of a thin pack, which are not in it: (id, packed bytes), to be put at its end."""
         self._places: dict[bytes, int] = {}
         self._needed: dict[int, set[bytes]] = {kind: set() for kind in KINDS}
+        self._modules: set[str] = set()
         self._inflated = 0
         self._by_offset: dict[int, list[tuple[Entry, int]]] = defaultdict(list)
         self._by_oid: dict[bytes, list[tuple[Entry, int]]] = defaultdict(list)
@@ -240,6 +250,8 @@ class _PackCheck:
             check_object(KINDS[kind], data, name)
             for target, target_kind in references(KINDS[kind], data, name):
                 self._needed[KIND_NUMBERS[target_kind]].add(bytes.fromhex(target))
+            if KINDS[kind] == "tree":
+                self._modules.update(entry.oid for entry in iterate_tree(data, name) if is_dot_gitmodules(entry.name))
         elif data is not None and (pointer := parse_pointer(data)) is not None:
             self.pointers[name] = pointer
         found = self.store.known(oid)
@@ -315,6 +327,10 @@ class _PackCheck:
                 own = pack.head(offset)[0]
                 if own != kind:
                     self._wrong_kind(oid, own, kind)
+
+        for name in self._modules:
+            place = self._places.get(bytes.fromhex(name))
+            check_gitmodules(self.source.read(place)[1] if place is not None else self.store.blob(name), name)
 
     def _wrong_kind(self, oid: bytes, own: int, kind: int) -> None:
         raise MalformedObject(f"object {oid.hex()} is a {KINDS[own]} and is used as a {KINDS[kind]}")

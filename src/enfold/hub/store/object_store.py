@@ -17,6 +17,7 @@ from enfold.hub.store.incoming import IncomingPack, PackCaps, ReceivedPack
 from enfold.hub.store.object_cache import SHARED, ObjectCache
 from enfold.hub.store.pack_files import PackWriter
 from enfold.hub.store.packs import KINDS, Pack
+from enfold.hub.store.spool import full_disk_named, make_folder
 
 __all__ = ["ObjectStore"]
 
@@ -260,7 +261,7 @@ class ObjectStore:
 
     def open_pack_writer(self) -> PackWriter:
         """A new pack of this repository; see PackWriter. It does not check that the objects are closed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         return PackWriter(self.folder)
 
     def add(self, objects: Iterable[GitObject]) -> str | None:
@@ -274,10 +275,11 @@ class ObjectStore:
         Raises:
             RefusedPack: an object needs another that is neither here nor among ``objects``, or the same id is here
                 with other bytes; nothing was written.
+            StorageFull: the disk is full; nothing was written.
         """
         needed: set[bytes] = set()
         added: set[bytes] = set()
-        with self.open_pack_writer() as writer:
+        with full_disk_named(self.folder), self.open_pack_writer() as writer:
             for item in objects:
                 raw = bytes.fromhex(item.oid)
                 if raw in added:

@@ -19,8 +19,9 @@ from types import TracebackType
 import numpy as np
 
 from enfold.hub.store.packs import INDEX_MAGIC, KIND_NUMBERS
+from enfold.hub.store.spool import sync_folder
 
-__all__ = ["PackWriter", "entry_head", "publish", "remove_abandoned", "sync_folder", "temporary_path", "write_index"]
+__all__ = ["PackWriter", "entry_head", "publish", "remove_abandoned", "temporary_path", "write_index"]
 
 _TEMPORARY = ".incoming-"
 _LARGE = 64 << 10  # above this, deflating fast matters more than deflating well
@@ -40,17 +41,12 @@ def entry_head(kind: int, size: int) -> bytes:
 
 
 def deflate(data: bytes) -> bytes:
-    """The zlib stream of ``data``."""
-    return zlib.compress(data, 1 if len(data) > _LARGE else 6)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """The zlib stream of ``data``; what a sample says cannot be made smaller is stored as it is."""
+    if len(data) <= _LARGE:
+        return zlib.compress(data)
+    middle = len(data) // 2
+    sample = data[middle : middle + _LARGE // 2]
+    return zlib.compress(data, 0 if len(zlib.compress(sample, 1)) > 0.95 * len(sample) else 1)
 
 
 def temporary_path(folder: Path) -> Path:
