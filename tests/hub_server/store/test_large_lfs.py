@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +19,7 @@ from enfold.hub.store import (
     UploadRefused,
 )
 from enfold.hub.store.extents import cut, merged
+from enfold.hub.store.parts import PartedUpload
 
 DATA = os.urandom(1_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -238,6 +240,57 @@ def test_an_upload_in_parts_that_is_dropped(large_files, tmp_path):
     send_part(large_files, upload, 1, parts[0])
     large_files.abort_parts(upload)
     assert files_under(tmp_path) == []
+
+
+def test_an_upload_that_is_ended_twice_at_once(large_files):
+    upload, parts = begun(large_files)
+    etags = [(number, send_part(large_files, upload, number, part)) for number, part in enumerate(parts, start=1)]
+
+    def end():
+        try:
+            return large_files.complete(upload, etags).sha256
+        except UploadRefused as error:
+            assert "is unknown" in str(error) or "is being ended" in str(error)
+
+    with ThreadPoolExecutor(4) as threads:
+        ended = [thread.result() for thread in [threads.submit(end) for _ in range(4)]]
+    assert SHA256 in ended
+    assert b"".join(large_files.blobs.open_range(KEY, 0, len(DATA))) == DATA
+
+
+def test_nobody_can_change_the_bytes_after_they_were_checked(large_files):
+    """A part that is held open while the rest is sent and the upload ended must not reach the blob."""
+    upload, parts = begun(large_files)
+    with large_files.part(upload, 1) as held:
+        etags = [(number, send_part(large_files, upload, number, part)) for number, part in enumerate(parts, start=1)]
+        with pytest.raises(UploadRefused, match="still receives a part, or is being ended; try again"):
+            large_files.complete(upload, etags)
+        held.write(b"evil")
+    # What was written over the part changed the whole, and is noticed.
+    with pytest.raises(UploadRefused, match="was announced; nothing was stored"):
+        large_files.complete(upload, etags)
+    assert not large_files.blobs.exists(KEY)
+
+
+def test_a_part_that_is_opened_while_the_upload_ends(large_files):
+    upload, parts = begun(large_files)
+    etags = dict(enumerate((send_part(large_files, upload, number, part) for number, part in enumerate(parts, 1)), 1))
+    parted = PartedUpload(large_files.blobs.spool, upload)
+    with parted.ended(etags) as data:
+        with pytest.raises(UploadRefused, match="still receives a part, or is being ended"):
+            parted.part(1)
+        large_files.blobs.adopt(KEY, data)
+    with pytest.raises(UploadRefused, match="is unknown: it ended"):
+        parted.part(1)
+
+
+def test_an_upload_that_is_dropped_while_a_part_arrives(large_files):
+    upload, parts = begun(large_files)
+    with large_files.part(upload, 1) as part:
+        part.write(parts[0])
+        large_files.abort_parts(upload)
+        with pytest.raises(UploadRefused, match=f"upload {upload} was dropped; begin it again"):
+            part.commit()
 
 
 def test_parts_of_no_bytes(large_files):

@@ -19,20 +19,23 @@ from types import TracebackType
 from enfold.errors import ServiceError
 
 __all__ = [
+    "WRITE_BACK_BYTES",
     "Buffer",
     "Spool",
     "SpoolWriter",
     "StorageFull",
     "full_disk_named",
     "make_folder",
+    "start_write_back",
     "sync_folder",
+    "write_durably",
     "write_fully",
 ]
 
 Buffer = bytes | bytearray | memoryview
 
 # Dirty pages are handed to the disk while an upload still runs, so that the last fsync has little left to do.
-_WRITE_BACK_BYTES = 32 * 1024 * 1024
+WRITE_BACK_BYTES = 32 * 1024 * 1024
 # os.writev takes at most this many buffers (IOV_MAX on Linux).
 _MOST_BUFFERS = 1024
 
@@ -94,7 +97,7 @@ def write_durably(file: Path, data: bytes) -> None:
     sync_folder(file.parent)
 
 
-def _start_write_back(descriptor: int, start: int, length: int) -> None:
+def start_write_back(descriptor: int, start: int, length: int) -> None:
     """Ask the system to begin writing a range of a file to disk, without waiting for it."""
     if hasattr(os, "posix_fadvise"):
         # Linux starts the write-back of dirty pages on this advice, and drops only what is clean.
@@ -162,8 +165,8 @@ class SpoolWriter:
         with full_disk_named(self._spool.folder):
             write_fully(descriptor, views)
         self.written += total
-        if self.written - self._started >= _WRITE_BACK_BYTES:
-            _start_write_back(descriptor, self._started, self.written - self._started)
+        if self.written - self._started >= WRITE_BACK_BYTES:
+            start_write_back(descriptor, self._started, self.written - self._started)
             self._started = self.written
             self._spool.check_room(0)
 
