@@ -1,4 +1,4 @@
-"""Merging two changed versions of a text, line by line (three-way merge).
+"""Differences between texts line by line, and merging two changed versions of one (three-way merge).
 
 Differences are found with Myers' greedy algorithm (E. W. Myers, An O(ND) Difference Algorithm and Its Variations, 1986,
 section 4). Changes that overlap or touch are a conflict, as in git; the same change made twice is made once.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["merge_lines"]
+__all__ = ["Hunk", "find_hunks", "merge_lines", "split_lines"]
 
 _MOST_EDITS = 600  # time and memory grow with the square of it; two texts further apart are left to a human
 _MOST_LINES = 200_000
 
 
-class _Hunk(NamedTuple):
+class Hunk(NamedTuple):
+    """A run of lines of one text, and what comes in their place."""
+
     start: int
     """First line of the base that goes."""
     end: int
@@ -28,9 +30,9 @@ def merge_lines(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
         return ours
     if ours == base:
         return theirs
-    old = _lines(base)
-    mine = _hunks(old, _lines(ours))
-    yours = _hunks(old, _lines(theirs))
+    old = split_lines(base)
+    mine = find_hunks(old, split_lines(ours))
+    yours = find_hunks(old, split_lines(theirs))
     if mine is None or yours is None:
         return None
     out: list[bytes] = []
@@ -55,14 +57,14 @@ def merge_lines(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
     return b"".join(out)
 
 
-def _lines(text: bytes) -> list[bytes]:
+def split_lines(text: bytes) -> list[bytes]:
     """Lines with their ends; only a line feed ends one."""
     pieces = text.split(b"\n")
     lines = [piece + b"\n" for piece in pieces[:-1]]
     return [*lines, pieces[-1]] if pieces[-1] else lines
 
 
-def _hunks(old: list[bytes], new: list[bytes]) -> list[_Hunk] | None:
+def find_hunks(old: list[bytes], new: list[bytes]) -> list[Hunk] | None:
     """What has to be done to ``old`` to get ``new``, or None when it is too much."""
     if len(old) + len(new) > _MOST_LINES:
         return None
@@ -77,11 +79,11 @@ def _hunks(old: list[bytes], new: list[bytes]) -> list[_Hunk] | None:
     if kept is None:
         return None
     kept.append((len(old) - end - start, len(new) - end - start))
-    hunks: list[_Hunk] = []
+    hunks: list[Hunk] = []
     at, to = 0, 0
     for here, there in kept:
         if here > at or there > to:
-            hunks.append(_Hunk(start + at, start + here, tuple(new[start + to : start + there])))
+            hunks.append(Hunk(start + at, start + here, tuple(new[start + to : start + there])))
         at, to = here + 1, there + 1
     return hunks
 
