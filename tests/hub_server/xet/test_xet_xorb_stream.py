@@ -95,6 +95,21 @@ def test_what_is_wrong_is_said(body, why):
         decoded(body)
 
 
+@pytest.mark.parametrize("change", [0x01, 0x80, 0xFF])
+def test_any_spoiled_byte_is_refused_in_words(change):
+    source = random.Random(change)
+    for _ in range(300):
+        place = source.randrange(len(BODY))
+        spoiled = BODY[:place] + bytes([BODY[place] ^ change]) + BODY[place + 1 :]
+        try:
+            chunks, _ = decoded(spoiled, step=source.randint(1, 9000))
+        except MalformedXorb as refusal:
+            assert str(refusal).startswith(f"xorb {NAME} is refused: ")
+        else:
+            # Some bits of an LZ4 frame mean nothing; then the chunks are the same.
+            assert chunks == CHUNKS
+
+
 def test_more_chunks_than_allowed():
     body = written.chunk_body(b"x", 0) * (MAX_CHUNKS + 1)
     with pytest.raises(MalformedXorb, match="it has more than 8192 chunks"):
