@@ -284,12 +284,16 @@ class Attention(_Observed):
     Args:
         spec: heads, scale, window, how the maps are kept.
         rotation: which of the context's rotations turns queries and keys, if one does.
+
+    Attributes:
+        per_head: whether one map holds the queries, keys and values of each head side by side.
     """
 
     def __init__(self, spec: AttentionSpec, rotation: int | None = None) -> None:
         super().__init__(spec)
         self.window = spec.window
         self.rotation = rotation
+        self.per_head = spec.maps == "per head"
         self._split = _SPLITS[spec.maps]
 
     def forward(

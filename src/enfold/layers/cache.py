@@ -23,11 +23,12 @@ from enfold.layers.packing import Layout
 __all__ = ["Cache", "Pass"]
 
 _STEP = 64
+_MOST_BRANCHES = 8  # of one trunk: each reads the keys of all
 
 
 @dataclass(eq=False)
 class _Kept:
-    """Of one block: (rows, heads, capacity, head_width) each."""
+    """Of one block: (trunks, heads, capacity, head_width) each."""
 
     keys: Tensor
     values: Tensor
@@ -36,16 +37,27 @@ class _Kept:
 class Cache:
     """The keys and values of every block, for rows that grow.
 
+    Rows that go on from one beginning (beams) are *branches* of one trunk: they share its storage, each sees the slots
+    of its own ancestors, and reordering them moves no keys. A row that is alone is its own trunk.
+
     Args:
         rows: how many there are.
         room: tokens a row may come to hold; where more come, it grows in steps.
 
     Attributes:
         lengths: tokens of each row so far.
+        used: slots of each trunk so far.
+        branches: rows of each trunk, which stand side by side.
+        seen: (rows, capacity) of booleans, the slots that each row sees; None where rows are trunks.
+        places: (trunks, capacity) the place in its row of the token in each slot; None where rows are trunks.
     """
 
     def __init__(self, rows: int, room: int = 0) -> None:
         self.lengths = [0] * rows
+        self.used = self.lengths
+        self.branches = 1
+        self.seen: Tensor | None = None
+        self.places: Tensor | None = None
         self.capacity = room
         self._own: dict[int, _Kept] = {}
         self._cross: dict[int, _Kept] = {}
@@ -74,7 +86,10 @@ class Cache:
         """
         if layout.rows != self.rows:
             raise InputError(f"the batch has {layout.rows} rows, past_key_values {self.rows}; there must be as many")
+        self.separate()
         return Pass(self, layout)
+
+    # ---- rows -----------------------------------------------------------------------------------------------------
 
     def select(self, rows: Tensor | Sequence[int]) -> None:
         """Keep, reorder or repeat rows.
@@ -88,12 +103,16 @@ class Cache:
         strange = [row for row in chosen if not 0 <= row < self.rows]
         if strange:
             raise InputError(f"there is no row {strange[0]}; the cache has {self.rows}")
-        used = self.get_seq_length()
-        for kept in self._own.values():
-            index = torch.tensor(chosen, dtype=torch.long, device=kept.keys.device)
-            kept.keys, kept.values = (_moved(own, index, used) for own in (kept.keys, kept.values))
-        self.lengths = [self.lengths[row] for row in chosen]
+        branches = self._branches_of(chosen)
+        if branches == 1:
+            self.separate()
+            self._move(chosen)
+            self.used = self.lengths = [self.lengths[row] for row in chosen]
+        else:
+            self._branch(chosen, branches)
+            self.lengths = [self.lengths[row] for row in chosen]
         self._source = [self._source[row] for row in chosen]
+        self._drop_sources()
 
     def forget(self, counts: Sequence[int]) -> None:
         """Take back the last tokens of each row.
@@ -104,24 +123,93 @@ class Cache:
         for row, (length, count) in enumerate(zip(self.lengths, counts, strict=True)):
             if not 0 <= count <= length:
                 raise InputError(f"row {row} has {length} tokens; {count} cannot be taken back")
-        self.lengths = [length - count for length, count in zip(self.lengths, counts, strict=True)]
+        self.separate()
+        self.used = self.lengths = [length - count for length, count in zip(self.lengths, counts, strict=True)]
 
-    def _room(self, number: int, like: Tensor, needed: int) -> _Kept:
-        """The storage of a block, grown to hold ``needed`` tokens a row; ``like`` is (tokens, heads, head_width)."""
+    def separate(self) -> None:
+        """Give each row a storage of its own."""
+        if self.branches == 1:
+            return
+        assert self.seen is not None
+        used, longest = max(self.used), self.get_seq_length()
+        # The slots that a row sees come first, in order; where it is shorter, others follow, which nobody reads.
+        order = (~self.seen[:, :used]).byte().argsort(dim=1, stable=True)[:, :longest]
+        trunk = torch.arange(self.rows, device=order.device) // self.branches
+        self.capacity = max(self.capacity, longest)
+        for kept in self._own.values():
+            for name in ("keys", "values"):
+                own = getattr(kept, name)
+                moved = own.new_zeros(self.rows, own.shape[1], self.capacity, own.shape[3])
+                at = order[:, None, :, None].expand(-1, own.shape[1], -1, own.shape[3])
+                moved[:, :, :longest] = own[trunk].gather(2, at)
+                setattr(kept, name, moved)
+        self.branches, self.seen, self.places, self.used = 1, None, None, self.lengths
+
+    def _branches_of(self, chosen: list[int]) -> int:
+        """How many branches each trunk has among the chosen rows, if all have as many; else 1."""
+        trunks = [row // self.branches for row in chosen]
+        runs = [(trunk, len(list(same))) for trunk, same in groupby(trunks)]
+        count = runs[0][1] if runs else 1
+        even = all(own == count for _, own in runs) and len({trunk for trunk, _ in runs}) == len(runs)
+        fits = 1 < count <= _MOST_BRANCHES and self._own and self._own[min(self._own)].keys.device.type == "cpu"
+        return count if even and fits else 1
+
+    def _branch(self, chosen: list[int], branches: int) -> None:
+        trunks = [row // self.branches for row in chosen[::branches]]
+        device = self._own[min(self._own)].keys.device
+        if self.seen is None or self.places is None:
+            at = torch.arange(self.capacity, device=device)
+            self.seen = at < torch.tensor(self.lengths, device=device)[:, None]
+            self.places = at.repeat(self.rows, 1)
+        if trunks != list(range(len(self.used))):
+            self._move(trunks)
+            self.places = self.places[torch.tensor(trunks, device=device)]
+        self.used = [self.used[trunk] for trunk in trunks]
+        self.seen = self.seen[torch.tensor(chosen, device=device)]
+        self.branches = branches
+
+    def _move(self, trunks: list[int]) -> None:
+        used = max(self.used, default=0)
+        for kept in self._own.values():
+            index = torch.tensor(trunks, dtype=torch.long, device=kept.keys.device)
+            kept.keys, kept.values = (_moved(own, index, used) for own in (kept.keys, kept.values))
+
+    def _drop_sources(self) -> None:
+        """Leave only the encoder's rows that are still looked at."""
+        looked_at = sorted(set(self._source))
+        if not self._cross or len(looked_at) == len(self._source_lengths):
+            return
+        for kept in self._cross.values():
+            index = torch.tensor(looked_at, dtype=torch.long, device=kept.keys.device)
+            kept.keys, kept.values = kept.keys.index_select(0, index), kept.values.index_select(0, index)
+        self._source_lengths = [self._source_lengths[row] for row in looked_at]
+        self._source = [looked_at.index(row) for row in self._source]
+
+    # ---- storage --------------------------------------------------------------------------------------------------
+
+    def kept(self, number: int, like: Tensor, needed: int) -> _Kept:
+        """The storage of a block, grown to hold ``needed`` tokens a trunk; ``like`` is (tokens, heads, head_width)."""
         self.capacity = max(self.capacity, -(-needed // _STEP) * _STEP if needed > self.capacity else 0)
-        shape = (self.rows, like.shape[1], self.capacity, like.shape[2])
+        shape = (len(self.used), like.shape[1], self.capacity, like.shape[2])
         kept = self._own.get(number)
         if kept is None:
             kept = self._own[number] = _Kept(like.new_zeros(shape), like.new_zeros(shape))
         elif kept.keys.shape[2] < needed:
             self.capacity = max(self.capacity, -(-(needed * 3 // 2) // _STEP) * _STEP)
             shape = (*shape[:2], self.capacity, shape[3])
-            used = self.get_seq_length()
+            used = max(self.used)
             for name in ("keys", "values"):
                 grown = like.new_zeros(shape)
                 grown[:, :, :used] = getattr(kept, name)[:, :, :used]
                 setattr(kept, name, grown)
         return kept
+
+    def looked_at(self, number: int) -> tuple[Tensor, Tensor, list[int], list[int]]:
+        """Of a block's cross-attention: keys and values, (sources, heads, longest, head_width), the length of each
+        source, and the source of each row.
+        """
+        kept = self._cross[number]
+        return kept.keys, kept.values, self._source_lengths, self._source
 
 
 def _moved(own: Tensor, index: Tensor, used: int) -> Tensor:
@@ -163,7 +251,7 @@ class Pass:
 
     def close(self) -> None:
         """Count the new tokens as read."""
-        self._cache.lengths = self._totals
+        self._cache.used = self._cache.lengths = self._totals
 
     # ---- self-attention -------------------------------------------------------------------------------------------
 
@@ -180,7 +268,7 @@ class Pass:
             attention: the module, for its scale and observers.
             context: for its score bias.
         """
-        kept = self._cache._room(number, k, self._longest)
+        kept = self._cache.kept(number, k, self._longest)
         kept.keys[self._row_of, :, self._slots] = k.detach()
         kept.values[self._row_of, :, self._slots] = v.detach()
         if self.begins:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from enfold.errors import InputError
-from enfold.layers.packing import Layout
 
 __all__ = ["Embed", "check_inputs"]
 
@@ -76,7 +75,7 @@ class Embed(nn.Module):
 
 
 def check_inputs(
-    layout: Layout,
+    where: Callable[[int], tuple[int, int]],
     input_ids: Tensor | None,
     token_type_ids: Tensor | None,
     positions: Tensor | None,
@@ -87,7 +86,7 @@ def check_inputs(
     """Refuse ids outside a table, before the look-up fails without saying where.
 
     Args:
-        layout: where each row lies, for the message.
+        where: gives the row of a token and its index there, for the message.
         input_ids, token_type_ids, positions: (tokens,), or None.
         sizes: how many words, segment types and places there are; None where any number is right.
         begins: the place of a row's first token.
@@ -105,7 +104,7 @@ def check_inputs(
         if low >= least and high < size:
             continue
         token = int(((values < least) | (values >= size)).nonzero()[0, 0])
-        row, place = int(layout.row_of[token]), int(layout.positions[token])
+        row, place = where(token)
         number = int(values[token])
         if name == "input_ids":
             raise InputError(

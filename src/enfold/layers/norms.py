@@ -38,6 +38,11 @@ class RMSNorm(nn.Module):
             wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
             scaled = F.rms_norm(wide, wide.shape[-1:], None, self.eps)
             return (scaled * (self.stored_less + self.weight.to(wide.dtype))).to(hidden.dtype)
+        compiling = torch.compiler.is_compiling()
+        if not compiling and not torch.is_grad_enabled() and hidden.dtype == torch.float32 and hidden.shape[0] <= 32:
+            # The same in half as many operations, which is what a few rows cost.
+            square = torch.linalg.vecdot(hidden, hidden).mul_(1 / hidden.shape[-1])
+            return hidden.mul(square.add_(self.eps).rsqrt_()[..., None]).mul_(self.weight)
         if hidden.dtype in (torch.float32, torch.float64):
             return F.rms_norm(hidden, hidden.shape[-1:], self.weight, self.eps)
         scaled = F.rms_norm(hidden.float(), hidden.shape[-1:], None, self.eps)

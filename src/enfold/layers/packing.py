@@ -65,6 +65,10 @@ class Layout:
         rows = torch.arange(self.rows, device=self.q_offsets.device)
         return torch.repeat_interleave(rows, self.q_lengths.to(rows.device), output_size=self.positions.shape[0])
 
+    def where(self, token: int) -> tuple[int, int]:
+        """The row of a packed token, and its index in the original row."""
+        return int(self.row_of[token]), int(self.positions[token])
+
     def seeing(self, *, causal: bool = False, window: int | None = None) -> Layout:
         """The same layout with another view of what a token sees."""
         if (self.causal, self.window) == (causal, window):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -75,23 +75,36 @@ class Rotary(nn.Module):
             layout: where each row lies. A row's angles depend on its own length alone (in ``transformers`` on the
                 longest of the batch), so that an answer never depends on its neighbours.
         """
-        angles, factor = self._angles(layout, positions.device)
-        turned = positions[:, None].float() * angles
-        turned = torch.cat([turned, turned], -1)
-        return turned.cos() * factor, turned.sin() * factor
+        angles, factor = self._angles(layout.kv_lengths.tolist, layout.q_lengths, positions.device)
+        return _waves(positions, angles, factor)
 
-    def _angles(self, layout: Layout, device: torch.device) -> tuple[Tensor, float | Tensor]:
+    def step(self, positions: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The same for one token a row, behind so many: (rows or 1, rotated width) each."""
+        ones = torch.ones(len(lengths), dtype=torch.long)
+        angles, factor = self._angles(lambda: [length + 1 for length in lengths], ones, positions.device)
+        alike = angles.dim() == 1 and min(lengths) == max(lengths)
+        return _waves(positions[:1] if alike else positions, angles, factor)
+
+    def _angles(
+        self, lengths_of: Callable[[], list[int]], counts: Tensor, device: torch.device
+    ) -> tuple[Tensor, float | Tensor]:
         """The angles a place, (rotated width / 2,) or (tokens, rotated width / 2), and the factor likewise."""
         if self._kind not in _GROWING:
             return self.inverse(1, device)
-        lengths = layout.kv_lengths.tolist()
+        lengths = lengths_of()
         if max(lengths, default=0) <= self._original:
             return self.inverse(1, device)
         rows = [self.inverse(length, device) for length in lengths]
-        counts = layout.q_lengths.to(device)
+        counts = counts.to(device)
         angles = torch.repeat_interleave(torch.stack([own for own, _ in rows]), counts, 0)
         factors = torch.tensor([factor for _, factor in rows], device=device)
         return angles, torch.repeat_interleave(factors, counts)[:, None]
+
+
+def _waves(positions: Tensor, angles: Tensor, factor: float | Tensor) -> tuple[Tensor, Tensor]:
+    turned = positions[:, None].float() * angles
+    turned = torch.cat([turned, turned], -1)
+    return turned.cos() * factor, turned.sin() * factor
 
 
 def _plain(spec: RotarySpec, theta: float | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from enfold.errors import InputError
 from enfold.layers.cache import Cache
 from enfold.layers.packing import layout_of, pack
+from enfold.models.stepping import stack_step
 
 if TYPE_CHECKING:
     from enfold.models.pretrained import PreTrainedModel
@@ -57,6 +58,8 @@ class Decoding:
             read = pack(encoder_ids, device=model.device)
             arguments = {"input_ids": read.input_ids, "layout": read.layout}
         self._logits = self._run(packed.input_ids, packed.layout, arguments, packed.layout.last)
+        stack: Any = model.stack  # type: ignore[attr-defined]  # a head's
+        self._step = stack_step(stack.decoder if self._pair else stack)
         self._order: Tensor | None = None  # of rows in ``_logits``, where they were selected since
 
     @property
@@ -79,8 +82,12 @@ class Decoding:
 
     def feed(self, tokens: Tensor) -> Tensor:
         """One more token for each row, (rows,); the scores after it, (rows, vocabulary)."""
-        layout = layout_of(torch.ones(self.rows, dtype=torch.long))
-        return self._after(self._run(tokens.to(self._model.device), layout, {}))
+        tokens = tokens.to(self._model.device)
+        if self._step is None:
+            return self._after(self._run(tokens, layout_of(torch.ones(self.rows, dtype=torch.long)), {}))
+        model: Any = self._model
+        with torch.inference_mode():
+            return self._after(model.vocabulary_scores(self._step(tokens, self._cache)).float())
 
     def feed_several(self, tokens: Tensor) -> Tensor:
         """Several more tokens for each row, (rows, n); the scores after each, (rows, n, vocabulary)."""

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from enfold.errors import InputError
+from enfold.layers.linear import Linear
 from enfold.layers.places import place
 from enfold.models import picking
 from enfold.models.encoder import returned
@@ -128,7 +129,7 @@ class Head(PreTrainedModel):
         """Make the steps and the last map."""
         self._steps = self.build_steps(self.plan)
         if self.plan.output:
-            place(self, self.plan.output, nn.Linear(self._width, self.outputs, bias=self.plan.output_bias))
+            place(self, self.plan.output, Linear(self._width, self.outputs, bias=self.plan.output_bias))
 
     def build_steps(self, plan: Plan) -> list[str]:
         """Make the steps of a plan. Gives their paths, in order; those without weights are named for what they do."""

@@ -65,7 +65,7 @@ class LanguageEncoder(EncoderModel):
     def encode(self, inputs: Inputs) -> Tensor:
         """Hidden states of a batch that is inside the door: (tokens, width)."""
         if not torch.compiler.is_compiling():
-            check_inputs(inputs.layout, inputs.ids, None, None, self.sizes)
+            check_inputs(inputs.layout.where, inputs.ids, None, None, self.sizes)
             self._check(inputs)
         words: Any = self.part("words")
         vectors = words(inputs.ids) if inputs.vectors is None else inputs.vectors

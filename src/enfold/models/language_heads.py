@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from enfold.layers.linear import Linear, multiply
 from enfold.layers.places import place
 from enfold.models.encoder_decoder import resize_decoder_words
 from enfold.models.heads import Head
@@ -64,7 +65,7 @@ class _Vocabulary(Head):
     def classify(self, hidden: Tensor) -> Tensor:
         """(…, width) through the steps and the last map, or the word vectors, to (…, outputs)."""
         hidden = super().classify(hidden)
-        return hidden if self.plan.output else F.linear(hidden, self.get_input_embeddings().weight, self._beside)
+        return hidden if self.plan.output else multiply(hidden, self.get_input_embeddings().weight, self._beside)
 
     @property
     def _beside(self) -> nn.Parameter | None:
@@ -88,7 +89,7 @@ class _Vocabulary(Head):
         if self.plan.output:
             return self.get_submodule(self.plan.output)  # type: ignore[return-value]
         words, bias = self.get_input_embeddings(), self._beside
-        scores = nn.Linear(words.embedding_dim, words.num_embeddings, bias=bias is not None, device="meta")
+        scores = Linear(words.embedding_dim, words.num_embeddings, bias=bias is not None, device="meta")
         scores.weight, scores.bias = words.weight, bias  # type: ignore[assignment]
         return scores
 

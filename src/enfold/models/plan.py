@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from enfold.layers.activations import activation
 from enfold.layers.dropout import Dropout
+from enfold.layers.linear import Linear
 from enfold.layers.norms import norm
 from enfold.layers.specs import NormSpec
 
@@ -32,7 +33,7 @@ class Dense:
     def build(self, width: int, config: Any, spec: Any) -> tuple[nn.Module, int]:
         """The module, and the width it gives."""
         wanted = (getattr(config, self.to) if self.to else None) or width
-        return nn.Linear(width, wanted, bias=self.bias), wanted
+        return Linear(width, wanted, bias=self.bias), wanted
 
 
 @dataclass(frozen=True)

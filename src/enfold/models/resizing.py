@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from enfold.errors import InputError
+from enfold.layers.linear import Linear
 from enfold.layers.places import place
 from enfold.models.initialise import resized_rows
 
@@ -63,7 +64,7 @@ def resize_words(
     for path, own_weight in apart.items():
         place(model, path, nn.Embedding(wanted, table.embedding_dim, padding_idx=pad, _weight=own_weight))
     if scores is not None:
-        grown = nn.Linear(scores.in_features, wanted, bias=scores.bias is not None, device="meta")
+        grown = Linear(scores.in_features, wanted, bias=scores.bias is not None, device="meta")
         grown.weight = resized_rows(scores.weight, wanted, std)
         if scores.bias is not None:
             grown.bias = resized_rows(scores.bias, wanted, std)

@@ -161,7 +161,7 @@ class Stack(Assembly):
             place(self, path, block)
             block.join(self)
         self.assemble(behind, spec.names)  # what blocks share may lie inside one of them
-        self._rotary_roles = [f"rotary_{number}" for number in range(len(_rotations(spec)))]
+        self.rotary_roles = [f"rotary_{number}" for number in range(len(_rotations(spec)))]
 
     @property
     def width(self) -> int:
@@ -185,7 +185,7 @@ class Stack(Assembly):
         positions = layout.positions if inputs.positions is None else inputs.positions
         if not torch.compiler.is_compiling():
             lowest = 0 if self.spec.positions is None else self.spec.positions.lowest
-            check_inputs(layout, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place, lowest)
+            check_inputs(layout.where, inputs.ids, inputs.types, positions, self.sizes, self.spec.first_place, lowest)
         hidden = self.part("embeddings")(self.part, inputs.ids, inputs.types, positions, inputs.vectors)
         hidden = self.run(inputs.blank(hidden) if self.spec.blanks else hidden, self.context(inputs, positions))
         if self.has("final_norm"):
@@ -197,7 +197,7 @@ class Stack(Assembly):
     def context(self, inputs: Inputs, positions: Tensor) -> Context:
         """What the blocks of this pass share."""
         layout = inputs.layout.seeing(causal=self.spec.causal)
-        rotations = tuple(self.part(role)(positions, layout) for role in self._rotary_roles)
+        rotations = tuple(self.part(role)(positions, layout) for role in self.rotary_roles)
         relative = self.part("relative") if self.has("relative") else None
         score_bias = relative.bias(once=not self.runs_again) if isinstance(relative, RelativeBias) else None
         shared: Any = None if relative is None or score_bias is not None else relative(self.part, inputs)
