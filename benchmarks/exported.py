@@ -3,9 +3,9 @@
     python benchmarks/exported.py [--runs 9] [--folder FOLDER]
 
 The model is a BERT of bert-base's sizes with random weights and the tokenizer of `minilm`, made in FOLDER (a scratch
-folder unless given, in which models of an earlier run are used again). Each figure is a whole process, from its start to
-its end, the interpreter's own start included; memory is the most that was resident. Rows take turns, after one round
-that does not count. The last row is the least that ONNX Runtime and the tokenizer need by themselves.
+folder unless given; models of an earlier run are used again). Each figure is a whole process, from its start to its
+end, the interpreter's own start included; memory is the most that was resident. Rows take turns, after one round that
+does not count. The last row is the least that ONNX Runtime and the tokenizer need by themselves.
 """
 
 from __future__ import annotations
@@ -79,9 +79,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only-make", action="store_true", help="write the models into FOLDER and measure nothing")
     given = parser.parse_args()
+    if given.only_make:
+        make(given.folder)
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        made = make(given.folder or Path(scratch))
+        folder = given.folder or Path(scratch)
+        # In a process of its own: what this one holds would count as its children's at the moment they begin.
+        subprocess.run([sys.executable, __file__, "--only-make", "--folder", str(folder)], check=True)
+        made = make(folder)
         # Without compiled modules every start would compile the sources again, which no installed package does.
         environment = dict(os.environ) | {"PYTHONPYCACHEPREFIX": str(Path(scratch) / "compiled")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -42,7 +42,7 @@ class Figure:
 
 _BOUNDS: dict[str, dict[str, float]] = {
     "float32": {"same": 1.0, "mean": 1e-4, "greatest": 1e-3, "cosine": 0.9999},
-    "int8": {"same": 0.95, "mean": 0.02, "greatest": 0.2, "cosine": 0.98},
+    "int8": {"same": 0.95, "mean": 0.02, "greatest": 0.2, "cosine": 0.995},
 }
 _NEIGHBOURS = 1e-3
 """How far a score may move with the texts of the same batch."""

@@ -1,4 +1,4 @@
-"""From a model to an ONNX graph: traced by ``torch.export``, translated by ``torch.onnx``, stripped of what is local."""
+"""From a model to an ONNX graph: traced by ``torch.export``, translated by ``torch.onnx``, without what is local."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx
 
     from enfold.models import PreTrainedModel
+    from enfold.text import Tokenizer
 
 __all__ = ["OPSET", "input_names", "onnx_graph", "save_graph"]
 
@@ -25,19 +26,20 @@ _INSIDE = 1 << 10
 """Tensors of at least this many bytes stand in the file beside the graph, which engines map into memory."""
 
 
-def input_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """What the graph of a model reads, in order."""
+def input_names(model: PreTrainedModel, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """What the graph of a model reads, in order: token types only where both model and tokenizer have them."""
     stack: Any = model.base_model
-    types = bool(stack.spec.embeddings.types)
+    types = bool(stack.spec.embeddings.types) and "token_type_ids" in tokenizer.model_input_names
     return ("input_ids", "attention_mask", "token_type_ids") if types else ("input_ids", "attention_mask")
 
 
-def onnx_graph(model: PreTrainedModel, head: str, opset: int = OPSET) -> onnx.ModelProto:
+def onnx_graph(model: PreTrainedModel, head: str, names: tuple[str, ...], opset: int = OPSET) -> onnx.ModelProto:
     """The graph of an encoder, in float32, with batch and sequence of any size.
 
     Args:
         model: not changed.
         head: a key of `enfold.export.heads.HEADS`.
+        names: what it reads, from `input_names`.
         opset: the version of the operators.
 
     Raises:
@@ -51,7 +53,6 @@ def onnx_graph(model: PreTrainedModel, head: str, opset: int = OPSET) -> onnx.Mo
     from enfold.export.heads import GRAPHS, Traced
     from enfold.export.padded import traceable
 
-    names = input_names(model)
     traced = Traced(traceable(model), head).to("cpu")
     ids = torch.ones(2, 5, dtype=torch.long)  # a size of 1, or two that are equal, would count as fixed
     mask = torch.ones_like(ids)
@@ -60,7 +61,8 @@ def onnx_graph(model: PreTrainedModel, head: str, opset: int = OPSET) -> onnx.Mo
     any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     graph = GRAPHS[head]
     try:
-        with _quiet(), torch.no_grad():
+        # Gradients are on: without them some layers choose another way for a few rows, which would fix the sizes.
+        with _quiet(), torch.enable_grad():
             program = torch.export.export(
                 traced,
                 tuple(given[name] for name in names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from enfold.pipelines.tasks import task_named
 if TYPE_CHECKING:
     from enfold.models import PreTrainedModel
 
-__all__ = ["HEADS", "HIDDEN_TASKS", "Graph", "head_for", "require_encoder"]
+__all__ = ["GRAPHS", "HEADS", "HIDDEN_TASKS", "Graph", "Traced", "block_weights", "head_for", "require_encoder"]
 
 HEADS = {
     "ForSequenceClassification": "text-classification",
@@ -85,11 +86,26 @@ def require_encoder(model: PreTrainedModel, head: str) -> None:
         raise InputError(f"this {kind} is quantised already: export the model it was made of, with --format int8")
     if head and head not in heads_of(model):
         raise InputError(f"{HEADS[head]} needs a model with the head {head}; this one is a {kind}")
-    for role in range(spec.depth):
-        rotary = spec.attention_of(role).rotary
-        growing = rotary is not None and dict(rotary.scaling).get("rope_type") in ("dynamic", "longrope")
-        if growing:
+    for number in range(spec.depth):
+        rotary = spec.attention_of(number).rotary
+        if rotary is not None and dict(rotary.scaling).get("rope_type") in ("dynamic", "longrope"):
             raise InputError(f"{kind} turns by angles that depend on the length of each text, which a graph does not")
+
+
+def block_weights(model: PreTrainedModel, head: str, without: Collection[str] = ()) -> set[str]:
+    """The names that the weights of the blocks' linear maps have in a graph.
+
+    Args:
+        model: the one that was exported.
+        head: a key of `HEADS`.
+        without: roles of maps that are left out, such as ``value``.
+    """
+    root: Any = model if head else model.base_model
+    stack: Any = model.base_model
+    inside = {module for block in stack.blocks for module in block.reached()}
+    left = {block.part(role) for block in stack.blocks for role in without if block.has(role)}
+    modules = [name for name, module in root.named_modules() if module in inside and module not in left]
+    return {f"model.{name}.weight" for name in modules}
 
 
 class Traced(nn.Module):

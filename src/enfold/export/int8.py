@@ -13,7 +13,7 @@ each row, keeps a little more precision and was measured at half the speed.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,12 +57,12 @@ def linear_maps(model: onnx.ModelProto) -> Iterator[tuple[int, str]]:
             yield place, node.input[1]
 
 
-def quantise_graph(model: onnx.ModelProto, keep: Iterable[str] = ()) -> int:
+def quantise_graph(model: onnx.ModelProto, only: Collection[str] | None = None) -> int:
     """Give the linear maps of a graph int8 weights, in place.
 
     Args:
         model: with its weights inside.
-        keep: names of weights that stay in float32.
+        only: names of the weights to change; all where None.
 
     Returns:
         how many nodes were changed.
@@ -70,7 +70,7 @@ def quantise_graph(model: onnx.ModelProto, keep: Iterable[str] = ()) -> int:
     Raises:
         InputError: a weight is infinite or not a number, or there is nothing to change.
     """
-    found = _bytes_of(model, keep)
+    found = _bytes_of(model, only)
     graph = _Rewriting(model)
     places = {place: name for place, name in linear_maps(model) if name in found}
     for place, node in enumerate(model.graph.node):
@@ -82,14 +82,14 @@ def quantise_graph(model: onnx.ModelProto, keep: Iterable[str] = ()) -> int:
     return len(places)
 
 
-def with_stored_bytes(model: onnx.ModelProto, keep: Iterable[str] = ()) -> int:
+def with_stored_bytes(model: onnx.ModelProto, only: Collection[str] | None = None) -> int:
     """Keep the weights of linear maps as bytes that become floats before each product, in place.
 
     For engines that have ways of their own with such weights, as OpenVINO does. For the arguments see `quantise_graph`.
     """
     from onnx import helper
 
-    found = _bytes_of(model, keep)
+    found = _bytes_of(model, only)
     graph = _Rewriting(model)
     places = {place: name for place, name in linear_maps(model) if name in found}
     for name in dict.fromkeys(places.values()):
@@ -104,11 +104,10 @@ def with_stored_bytes(model: onnx.ModelProto, keep: Iterable[str] = ()) -> int:
     return len(places)
 
 
-def _bytes_of(model: onnx.ModelProto, keep: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _bytes_of(model: onnx.ModelProto, only: Collection[str] | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     from onnx import numpy_helper
 
-    left = set(keep)
-    wanted = {name for _, name in linear_maps(model) if name not in left}
+    wanted = {name for _, name in linear_maps(model) if only is None or name in only}
     if not wanted:
         raise InputError("the graph has no linear map that int8 weights could replace")
     found = {}
@@ -189,7 +188,7 @@ class _Rewriting:
         from onnx import helper
 
         graph = self.model.graph
-        nodes = [item for item in self.nodes]
+        nodes = list(self.nodes)
         del graph.node[:]
         graph.node.extend(nodes)
         used = {name for item in graph.node for name in item.input}

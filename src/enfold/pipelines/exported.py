@@ -42,6 +42,7 @@ class Exported:
         max_length: the longest sequence the model reads, special tokens included; None where it knows no bound.
         pad_id: the token id that fills rows of a batch.
         opset: the version of the operators of an ONNX graph.
+        in_float: the kinds of maps that an int8 graph leaves in float32.
         versions: of the libraries that made it.
         check: what the self-test found, by the name of each figure.
     """
@@ -59,6 +60,7 @@ class Exported:
     max_length: int | None = None
     pad_id: int = 0
     opset: int | None = None
+    in_float: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     check: Mapping[str, float] = field(default_factory=dict)
 
@@ -93,7 +95,7 @@ class Exported:
                 f"{file} is of version {version}; this Enfold reads {_VERSION}: export the model again"
             )
         try:
-            found = cls(**values | {name: tuple(values[name]) for name in ("inputs", "labels")})
+            found = cls(**values | {name: tuple(values[name]) for name in ("inputs", "labels", "in_float")})
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{file} is damaged ({error}): export the model again") from error
         if found.runtime not in GRAPHS:
