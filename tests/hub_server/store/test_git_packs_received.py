@@ -14,7 +14,7 @@ from enfold.hub.store.git_errors import GitError, MalformedObject, RefusedPack
 from enfold.hub.store.git_objects import Commit, GitObject, TreeEntry, encode_tree
 from enfold.hub.store.incoming import PackCaps
 from enfold.hub.store.object_store import ObjectStore
-from enfold.hub.store.pack_files import entry_head
+from enfold.hub.store.pack_files import PackWriter, entry_head
 from enfold.hub.store.pointer import Pointer
 
 KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -269,3 +269,16 @@ def test_pointers_to_large_files_are_named(tmp_path: Path) -> None:
     file = blob(pointer.encode())
     received = ObjectStore(tmp_path).ingest_pack([pack_of(*map(whole, closed_commit(file, blob("text"))))])
     assert received.pointers == {file.oid: pointer}
+
+
+def test_an_object_of_the_same_id_with_other_bytes_is_refused(tmp_path: Path) -> None:
+    """As after a collision of SHA-1: the repository already holds other bytes under the id of a new object."""
+    item = blob("what was meant")
+    with PackWriter(tmp_path) as writer:
+        writer.add(bytes.fromhex(item.oid), "blob", b"something else")
+        writer.finish()
+    store = ObjectStore(tmp_path)
+    with pytest.raises(RefusedPack, match=f"object {item.oid} is in this repository with other bytes"):
+        store.add([item])
+    with pytest.raises(RefusedPack, match=f"object {item.oid} is in this repository with other bytes"):
+        store.ingest_pack([pack_of(whole(item))])

@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 _GIT = {
+    "attributes": ("AttributeRules", "IgnoreRules", "Rules"),
     "git_errors": (
         "GitError",
         "MalformedObject",
