@@ -18,7 +18,8 @@ from types import TracebackType
 
 import numpy as np
 
-from enfold.hub.store.packs import INDEX_MAGIC, KIND_NUMBERS
+from enfold.hub.store.pack_index import INDEX_MAGIC
+from enfold.hub.store.packs import KIND_NUMBERS
 from enfold.hub.store.spool import sync_folder
 
 __all__ = ["PackWriter", "entry_head", "publish", "remove_abandoned", "temporary_path", "write_index"]
