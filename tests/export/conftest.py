@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import pytest
 from exported_models import TEXTS, made, without_types, wordpiece
 
-for module in ("onnx", "onnxscript", "onnxruntime"):
-    pytest.importorskip(module, reason=f"{module} is not installed: pip install 'enfold[export]'")
-
 from enfold.export import Exported, export_model
 
 TAGS = {0: "O", 1: "B-PER", 2: "I-PER", 3: "B-LOC", 4: "I-LOC"}

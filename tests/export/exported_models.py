@@ -12,7 +12,9 @@ import enfold
 from enfold import Tokenizer
 from enfold.text import BertTokenizer, TokenizerOptions
 
-WORDS = "the a cat dog sat ran on mat in london paris ada bob likes soup rain where who is red blue not very good bad".split()
+WORDS = (
+    "the a cat dog sat ran on mat in london paris ada bob likes soup rain where who is red blue not very good bad"
+).split()
 TEXTS = [
     "the cat sat on the mat",
     "ada likes london",

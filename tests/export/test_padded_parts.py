@@ -6,8 +6,7 @@ import pytest
 import torch
 from exported_models import made, without_types, wordpiece
 
-from enfold.export.heads import Traced
-from enfold.export.padded import traceable
+from enfold.export.padded import Traced, traceable
 
 DEBERTA = {
     "relative_attention": True,

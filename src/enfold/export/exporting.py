@@ -79,6 +79,8 @@ def export_model(
     _check_names(to, format)
     _check_target(target)
     _check_extras(to)
+    if texts is not None and not len(texts):
+        raise InputError("the self-test needs at least one text")
     loaded, head, source = _opened(model, task, revision)
     require_encoder(loaded, head)
     if tokenizer is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enfold.errors import EnfoldError, require
+from enfold.export.heads import GRAPHS
 
 if TYPE_CHECKING:
     import onnx
@@ -50,8 +51,7 @@ def onnx_graph(model: PreTrainedModel, head: str, names: tuple[str, ...], opset:
         require(module, extra="export", purpose="enfold export")
     import torch
 
-    from enfold.export.heads import GRAPHS, Traced
-    from enfold.export.padded import traceable
+    from enfold.export.padded import Traced, traceable
 
     traced = Traced(traceable(model), head).to("cpu")
     ids = torch.ones(2, 5, dtype=torch.long)  # a size of 1, or two that are equal, would count as fixed

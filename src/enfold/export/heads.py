@@ -1,4 +1,4 @@
-"""Which models can be exported: their heads, what the graph of each reads and gives, and why others are refused."""
+"""Which models are exported: their heads, what the graph of each gives, and why others are refused."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
 from enfold.errors import InputError, near
-from enfold.layers.specs import PairSpec
 from enfold.pipelines.runtime import heads_of
 from enfold.pipelines.tasks import task_named
 
 if TYPE_CHECKING:
     from enfold.models import PreTrainedModel
 
-__all__ = ["GRAPHS", "HEADS", "HIDDEN_TASKS", "Graph", "Traced", "block_weights", "head_for", "require_encoder"]
+__all__ = ["GRAPHS", "HEADS", "HIDDEN_TASKS", "Graph", "block_weights", "head_for", "require_encoder"]
 
 HEADS = {
     "ForSequenceClassification": "text-classification",
@@ -75,6 +71,7 @@ def require_encoder(model: PreTrainedModel, head: str) -> None:
     Raises:
         InputError: the model is no encoder, its weights are quantised already, or it has another head.
     """
+    from enfold.layers.specs import PairSpec
     from enfold.models.quantised import is_quantised
 
     kind = type(model).__name__
@@ -106,28 +103,3 @@ def block_weights(model: PreTrainedModel, head: str, without: Collection[str] = 
     left = {block.part(role) for block in stack.blocks for role in without if block.has(role)}
     modules = [name for name, module in root.named_modules() if module in inside and module not in left]
     return {f"model.{name}.weight" for name in modules}
-
-
-class Traced(nn.Module):
-    """A model as the function that is traced: padded ids, mask and perhaps types to one tensor.
-
-    Args:
-        model: made by `enfold.export.padded.traceable`.
-        head: a key of `HEADS`.
-    """
-
-    def __init__(self, model: Any, head: str) -> None:
-        super().__init__()
-        self.model = model if head else model.base_model
-        self.head = head
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """(batch, seq) each to what `GRAPHS` says."""
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None:
-            given["token_type_ids"] = token_type_ids
-        output = self.model(**given)
-        if self.head == "ForQuestionAnswering":
-            return torch.stack((output.start_logits, output.end_logits), -1)
-        found: Tensor = output.logits if self.head else output.last_hidden_state
-        return found

@@ -25,7 +25,7 @@ from enfold.layers.positions import RelativeBias, distance_buckets, turn
 if TYPE_CHECKING:
     from enfold.models import PreTrainedModel
 
-__all__ = ["padded_attention", "traceable"]
+__all__ = ["Traced", "padded_attention", "traceable"]
 
 # Scores of what may not be seen. Not -inf: a query of padding may see nothing at all, and its row of the softmax would
 # be NaN, which the next block's products would carry into real tokens.
@@ -189,3 +189,28 @@ def traceable(model: PreTrainedModel) -> PreTrainedModel:
     made.config.output_hidden_states = made.config.output_attentions = False
     made.config.return_dict = True
     return made.eval()
+
+
+class Traced(nn.Module):
+    """A model as the function that is traced: padded ids, mask and perhaps types to one tensor.
+
+    Args:
+        model: made by `traceable`.
+        head: a key of `enfold.export.heads.HEADS`.
+    """
+
+    def __init__(self, model: Any, head: str) -> None:
+        super().__init__()
+        self.model = model if head else model.base_model
+        self.head = head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """(batch, seq) each to what ``enfold.export.heads.GRAPHS`` says."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            given["token_type_ids"] = token_type_ids
+        output = self.model(**given)
+        if self.head == "ForQuestionAnswering":
+            return torch.stack((output.start_logits, output.end_logits), -1)
+        found: Tensor = output.logits if self.head else output.last_hidden_state
+        return found

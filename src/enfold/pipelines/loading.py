@@ -69,7 +69,9 @@ def pipeline(
     settings = _spelled_today(settings)
     dtype = settings.pop("dtype", dtype)
     max_length, stride = settings.pop("max_length", max_length), settings.pop("stride", stride)
-    if runtime not in (None, "torch") or (runtime is None and is_exported(model)):
+    if runtime == "torch" and is_exported(model):
+        raise InputError(f"{model} holds an exported model, which torch does not run: leave runtime out")
+    if runtime not in (None, "torch") or is_exported(model):
         model, tokenizer = _open_exported(
             spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype
         )
