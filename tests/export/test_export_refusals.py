@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import onnx
+import onnx.numpy_helper
 import pytest
 import torch
 from exported_models import TEXTS, made, wordpiece
@@ -133,6 +135,24 @@ def test_a_damaged_graph(tmp_path, classifier):
         pipeline("text-classification", folder)
     (folder / "model.onnx").unlink()
     with pytest.raises(CheckpointError, match="has no model.onnx: export the model again"):
+        pipeline("text-classification", folder)
+
+
+def test_a_machine_that_multiplies_bytes_wrongly(tmp_path, classifier_in_bytes):
+    """Its part is played by a check of twice the weights: such a machine finds another sum than that of the ones."""
+    folder = tmp_path / "copy"
+    shutil.copytree(classifier_in_bytes.folder, folder)
+    assert pipeline("text-classification", folder)("dog")
+    check = onnx.load(folder / "int8-check.onnx")
+    scale = next(one for one in check.graph.initializer if one.name == "ones.scale")
+    scale.CopyFrom(onnx.numpy_helper.from_array(2 * onnx.numpy_helper.to_array(scale), scale.name))
+    onnx.save(check, folder / "int8-check.onnx")
+    with pytest.raises(
+        CheckpointError, match="products of bytes are not exact, so that .*copy would answer wrongly here"
+    ):
+        pipeline("text-classification", folder)
+    (folder / "int8-check.onnx").unlink()
+    with pytest.raises(CheckpointError, match="has no int8-check.onnx: export the model again"):
         pipeline("text-classification", folder)
 
 

@@ -17,7 +17,7 @@ from enfold.export.check import Figure, compare, require_all
 from enfold.export.heads import HEADS, block_weights, head_for, require_encoder
 from enfold.export.samples import QUESTIONS, TEXTS
 from enfold.files import atomic_folder, fingerprint, fingerprint_of, read_json, write_json
-from enfold.pipelines.exported import GRAPHS, Exported, is_exported
+from enfold.pipelines.exported import GRAPHS, PRODUCTS, Exported, is_exported
 
 if TYPE_CHECKING:
     import onnx
@@ -200,8 +200,8 @@ def _own_head(model: Any) -> str:
 
 def _write_graph(graph: onnx.ModelProto, folder: Path, to: str, in_bytes: set[str] | None) -> None:
     """Write a graph for a runtime, with the named weights in int8; None for none. The graph itself stays as it is."""
-    from enfold.export.graph import save_graph
-    from enfold.export.int8 import quantise_graph, with_stored_bytes
+    from enfold.export.graph import OPSET, save_graph
+    from enfold.export.int8 import product_check, quantise_graph, with_stored_bytes
 
     made = copy.deepcopy(graph)
     if to == "openvino":
@@ -213,6 +213,7 @@ def _write_graph(graph: onnx.ModelProto, folder: Path, to: str, in_bytes: set[st
         return
     if in_bytes is not None:
         quantise_graph(made, in_bytes)
+        (folder / PRODUCTS).write_bytes(product_check(OPSET).SerializeToString())
     save_graph(made, folder / GRAPHS[to])
 
 

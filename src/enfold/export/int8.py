@@ -23,7 +23,7 @@ from enfold.errors import InputError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["channel_bytes", "linear_maps", "quantise_graph", "with_stored_bytes"]
+__all__ = ["channel_bytes", "linear_maps", "product_check", "quantise_graph", "with_stored_bytes"]
 
 _LARGEST = 127
 _SMALLEST = 1e-12
@@ -102,6 +102,24 @@ def with_stored_bytes(model: onnx.ModelProto, only: Collection[str] | None = Non
         graph.nodes.append(node)
     graph.finish()
     return len(places)
+
+
+def product_check(opset: int) -> onnx.ModelProto:
+    """A graph whose bytes are as large as bytes can be: (rows, 64) of ones to (rows, 8) of 64.
+
+    Where instructions for sums of byte products are missing, some processors cut off what does not fit 16 bits.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    stored = [numpy_helper.from_array(np.ones((8, 64), dtype=np.float32), "ones")]
+    node = helper.make_node("Gemm", ["x", "ones"], ["y"], transB=1)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", size]) for name, size in (("x", 64), ("y", 8))
+    )
+    graph = helper.make_graph([node], "products", [x], [y], stored)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    quantise_graph(made)
+    return made
 
 
 def _bytes_of(model: onnx.ModelProto, only: Collection[str] | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -15,11 +15,13 @@ from enfold.errors import CheckpointError, near
 from enfold.files import read_json, write_json
 from enfold.values import LabelSet
 
-__all__ = ["DESCRIPTION", "GRAPHS", "Exported", "is_exported"]
+__all__ = ["DESCRIPTION", "GRAPHS", "PRODUCTS", "Exported", "is_exported"]
 
 DESCRIPTION = "export.json"
 GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}
 """The runtimes, and the file of the graph that each opens."""
+PRODUCTS = "int8-check.onnx"
+"""A small graph beside one of bytes, that says whether this machine multiplies them rightly: ones to their number."""
 _VERSION = 1
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enfold.errors import CheckpointError
-from enfold.pipelines.exported import GRAPHS, Exported
+from enfold.pipelines.exported import GRAPHS, PRODUCTS, Exported
 from enfold.pipelines.sessions import SESSIONS, Session
 from enfold.values import Encoding, LabelSet
 
@@ -143,7 +143,8 @@ def open_runtime(folder: Path, wanted: str | None = None) -> ExportedRuntime:
         wanted: ``onnx`` or ``openvino``; the one it was made for where None.
 
     Raises:
-        CheckpointError: the folder is none, is damaged, or was made for another runtime.
+        CheckpointError: the folder is none, is damaged, or was made for another runtime; it holds bytes, and this
+            machine's products of bytes are wrong.
         MissingExtra: the engine is not installed.
     """
     exported = Exported.read(folder)
@@ -153,8 +154,24 @@ def open_runtime(folder: Path, wanted: str | None = None) -> ExportedRuntime:
         raise CheckpointError(
             f"{folder} has the head {exported.head!r}, which this Enfold does not know: export it again"
         )
+    if exported.runtime == "onnx" and exported.format == "int8":
+        _check_products(folder)
     session = SESSIONS[exported.runtime](folder / GRAPHS[exported.runtime])
     return _BY_HEAD[exported.head](exported, session)
+
+
+def _check_products(folder: Path) -> None:
+    """Refuse bytes on a processor that cuts off sums of their products, as some without instructions for them do."""
+    if not (folder / PRODUCTS).is_file():
+        raise CheckpointError(f"{folder} has no {PRODUCTS}: export the model again")
+    run = SESSIONS["onnx"](folder / PRODUCTS)
+    for rows in (1, 33):  # few and many rows take different ways
+        ones = np.ones((rows, 64), dtype=np.float32)
+        if not np.allclose(run({"x": ones}), 64, rtol=1e-3):
+            raise CheckpointError(
+                f"this processor's products of bytes are not exact, so that {folder} would answer wrongly here: export "
+                "the model in float32"
+            )
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
