@@ -6,7 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from enfold.hub.store.git_objects import Commit, GitObject, Signature
+from enfold.hub.store.commit_objects import Commit, Signature
+from enfold.hub.store.git_objects import GitObject
 from enfold.hub.store.object_store import ObjectStore
 
 ANN = Signature("Ann", "ann@example.org", 1_700_000_000, 60)

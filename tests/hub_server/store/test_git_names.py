@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from git_cases import ANN, bare, blob, git, store_of
 
+from enfold.hub.store.commit_objects import Commit, Signature, parse_commit
 from enfold.hub.store.git_errors import MalformedObject, MalformedPath
 from enfold.hub.store.git_names import check_name, check_path, check_ref
-from enfold.hub.store.git_objects import Commit, GitObject, Signature, TreeEntry, encode_tree, parse_commit
+from enfold.hub.store.git_objects import GitObject, TreeEntry, encode_tree
 from enfold.hub.store.gitmodules import check_gitmodules
 from enfold.hub.store.incoming import IncomingPack
 from enfold.hub.store.object_store import ObjectStore

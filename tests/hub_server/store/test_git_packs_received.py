@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from git_cases import ANN, bare, blob, commit_files, git, git_lines, store_of, worktree
 
+from enfold.hub.store.commit_objects import Commit
 from enfold.hub.store.git_errors import GitError, MalformedObject, RefusedPack
-from enfold.hub.store.git_objects import Commit, GitObject, TreeEntry, encode_tree
+from enfold.hub.store.git_objects import GitObject, TreeEntry, encode_tree
 from enfold.hub.store.incoming import PackCaps
 from enfold.hub.store.object_store import ObjectStore
 from enfold.hub.store.pack_files import PackWriter, entry_head

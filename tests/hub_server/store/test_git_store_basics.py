@@ -8,8 +8,9 @@ import pytest
 from git_cases import ANN, bare, blob, commit_files, git, git_lines, store_of, worktree
 
 from enfold.hub.store import trees
+from enfold.hub.store.commit_objects import Commit
 from enfold.hub.store.git_errors import MissingObject, MissingPath, PathConflict, RefusedPack
-from enfold.hub.store.git_objects import Commit, GitObject, entry_start, iterate_tree
+from enfold.hub.store.git_objects import GitObject, entry_start, iterate_tree
 from enfold.hub.store.object_store import ObjectStore
 
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from enfold.hub.store.git_errors import MalformedObject, MissingObject, RefusedPack
 from enfold.hub.store.git_names import is_dot_gitmodules
-from enfold.hub.store.git_objects import GitObject, check_object, iterate_tree, references
+from enfold.hub.store.git_objects import GitObject, iterate_tree
 from enfold.hub.store.gitmodules import check_gitmodules
+from enfold.hub.store.object_checks import check_object, references
 from enfold.hub.store.pack_files import deflate, entry_head, publish, seal, temporary_path
 from enfold.hub.store.packs import KIND_NUMBERS, KINDS, OFFSET_DELTA, Entry, PackBytes, delta_sizes
 from enfold.hub.store.pointer import Pointer, parse_pointer

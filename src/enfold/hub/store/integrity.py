@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from enfold.hub.store.git_errors import GitError
-from enfold.hub.store.git_objects import check_object, object_id
+from enfold.hub.store.git_objects import object_id
 from enfold.hub.store.object_cache import ObjectCache
+from enfold.hub.store.object_checks import check_object
 from enfold.hub.store.object_store import ObjectStore
 from enfold.hub.store.packs import KINDS, Pack
 

@@ -10,11 +10,13 @@ from typing import IO
 
 import numpy as np
 
+from enfold.hub.store.commit_objects import Commit, Tag, parse_commit, parse_tag
 from enfold.hub.store.fetch import FetchPlan, plan_fetch
 from enfold.hub.store.git_errors import GitError, MalformedObject, MissingObject, RefusedPack
-from enfold.hub.store.git_objects import Commit, GitObject, Kind, Tag, is_oid, parse_commit, parse_tag, references
+from enfold.hub.store.git_objects import GitObject, Kind, is_oid
 from enfold.hub.store.incoming import IncomingPack, PackCaps, ReceivedPack
 from enfold.hub.store.object_cache import SHARED, ObjectCache
+from enfold.hub.store.object_checks import references
 from enfold.hub.store.pack_files import PackWriter
 from enfold.hub.store.packs import KINDS, Pack
 from enfold.hub.store.spool import full_disk_named, make_folder
