@@ -176,6 +176,8 @@ class _Running:
         server = _Embedded(app, self._listener, self._address)
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(self._stopping.wait())
+        # One turn for granian to start its worker and one for the worker to begin; told to stop before, it never ends.
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
         if self._on_ready is not None:
             self._on_ready(url)
@@ -242,10 +244,33 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Itera
     for number in handled:
         signal.signal(number, on_signal)
     try:
-        yield
+        with _woken_by_signals(loop):
+            yield
     finally:
         for number in handled:
             signal.signal(number, previous[number])
+
+
+@contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let a signal wake the loop: one that comes just before it begins to wait would be seen when something else does.
+
+    On Windows the loop wakes by itself.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        reading.setblocking(False)
+        writing.setblocking(False)
+        loop.add_reader(reading, reading.recv, 4096)
+        before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reading)
 
 
 @contextmanager
