@@ -53,7 +53,7 @@ def test_the_decision_on_int8_states_what_it_costs(trained):
 
 
 def test_faults_are_named(trained):
-    with pytest.raises(InputError, match=r"no weight format 'int9'; there are: int8; did you mean 'int8'\?"):
+    with pytest.raises(InputError, match=r"no weight format 'int9'; there are: int8, int4; did you mean 'int8'\?"):
         quantise(trained.model, format="int9")
     with pytest.raises(InputError, match="the model is quantised already"):
         quantise(quantise(trained.model))

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from enfold.errors import InputError
-from enfold.layers import linear
-from enfold.layers.linear import PRODUCTS, Int8Linear, Int8Product, int8_product, project, quantise_linear
+from enfold.layers import int8
+from enfold.layers.int8 import PRODUCTS, Int8Linear, Int8Product, int8_product
+from enfold.layers.linear import project, quantise_linear
 
-WORKING = [product for product in PRODUCTS if linear._is_right(product, "cpu")]
+WORKING = [product for product in PRODUCTS if int8._is_right(product, "cpu")]
 
 
 def float_map(inputs: int = 48, outputs: int = 32, bias: bool = True) -> nn.Linear:
@@ -23,7 +24,7 @@ def float_map(inputs: int = 48, outputs: int = 32, bias: bool = True) -> nn.Line
 
 @pytest.fixture(params=WORKING, ids=lambda product: product.name)
 def product(request, monkeypatch):
-    monkeypatch.setattr(linear, "int8_product", lambda device="cpu": request.param)
+    monkeypatch.setattr(int8, "int8_product", lambda device="cpu": request.param)
     return request.param
 
 
@@ -81,8 +82,8 @@ def test_a_product_that_saturates_is_not_used(monkeypatch):
         return pairs.clamp(-32768, 32767).sum(-1) - 128 * weight.float().sum(-1) * scale
 
     saturating = Int8Product("saturating", lambda weight, scale: (weight, scale), multiply)
-    assert not linear._is_right(saturating, "cpu")
-    monkeypatch.setattr(linear, "PRODUCTS", (saturating, PRODUCTS[-1]))
+    assert not int8._is_right(saturating, "cpu")
+    monkeypatch.setattr(int8, "PRODUCTS", (saturating, PRODUCTS[-1]))
     assert int8_product.__wrapped__("cpu").name == "float"
 
 
@@ -90,7 +91,7 @@ def test_a_missing_operation_is_not_used():
     def missing(*anything):
         raise RuntimeError("no such operation on this machine")
 
-    assert not linear._is_right(Int8Product("missing", missing, missing), "cpu")
+    assert not int8._is_right(Int8Product("missing", missing, missing), "cpu")
 
 
 def test_it_is_for_inference_only():
@@ -105,7 +106,7 @@ def test_weights_must_be_finite_and_the_format_known():
     broken.weight.data[3, 4] = torch.inf
     with pytest.raises(InputError, match="not all finite"):
         quantise_linear(broken)
-    with pytest.raises(InputError, match="no weight format 'int3'; there is: int8"):
+    with pytest.raises(InputError, match="no weight format 'int3'; there are: int8, int4"):
         quantise_linear(float_map(), "int3")
 
 

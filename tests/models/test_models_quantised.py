@@ -137,7 +137,7 @@ class TestRefusals:
             quantise_model(tiny()).to(torch.bfloat16)
 
     def test_an_unknown_format(self):
-        with pytest.raises(InputError, match="no weight format 'int2'; there is: int8"):
+        with pytest.raises(InputError, match="no weight format 'int2'; there are: int8, int4"):
             quantise_model(tiny(), "int2")
 
 
@@ -164,3 +164,60 @@ def test_a_prediction_does_not_depend_on_its_neighbours(kind, bound):
             found = scores([texts[row] for row in own])
             assert (found - alone[own]).abs().max() <= bound
             assert torch.equal(found.argmax(-1), alone[own].argmax(-1))
+
+
+WRITING = {
+    "decoder": lambda: enfold.LlamaForCausalLM(
+        enfold.LlamaConfig(
+            vocab_size=80,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            tie_word_embeddings=True,
+        )
+    ),
+    "pair": lambda: enfold.T5ForConditionalGeneration(
+        enfold.T5Config(
+            vocab_size=80, d_model=64, d_kv=16, d_ff=96, num_layers=2, num_heads=4, decoder_start_token_id=0
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("format", ["int8", "int4"])
+@pytest.mark.parametrize("name", WRITING)
+class TestWriting:
+    """Models that write keep the map to the vocabulary in int8, beside word vectors in float32."""
+
+    def test_scores_stay_near_and_do_not_depend_on_other_rows(self, name, format):
+        torch.manual_seed(0)
+        model = WRITING[name]().eval()
+        quantised = quantise_model(model, format)
+        assert isinstance(quantised.lm_head, Int8Linear)
+        assert quantised.get_input_embeddings().weight.dtype == torch.float32
+        prompts = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15]]
+        sources = prompts if model.is_encoder_decoder else None
+        alone = [quantised.begin_decoding([p], encoder_ids=sources and [p]) for p in prompts]
+        rows = quantised.begin_decoding(prompts, encoder_ids=sources)
+        exact = model.begin_decoding(prompts, encoder_ids=sources)
+        for step in range(4):
+            tokens = torch.tensor([20 + step, 30 + step, 40 + step])
+            found = rows.feed(tokens)
+            for row, own in enumerate(alone):
+                torch.testing.assert_close(own.feed(tokens[row : row + 1])[0], found[row], rtol=0, atol=2e-3)
+            wanted = exact.feed(tokens)
+            assert float((found - wanted).std() / wanted.std()) < (0.05 if format == "int8" else 0.25)
+
+    def test_a_folder_keeps_the_bytes(self, name, format, tmp_path):
+        torch.manual_seed(0)
+        quantised = quantise_model(WRITING[name](), format)
+        quantised.save_pretrained(tmp_path)
+        assert (tmp_path / f"model.{format}.safetensors").is_file()
+        again = type(quantised).from_pretrained(tmp_path)
+        before, after = quantised.state_dict(), again.state_dict()
+        assert {key: own.dtype for key, own in after.items()} == {key: own.dtype for key, own in before.items()}
+        assert all(torch.equal(own, after[key]) for key, own in before.items())
+        with pytest.raises(ValueError, match="enfold-quantised"):
+            transformers.AutoConfig.from_pretrained(tmp_path)

@@ -125,7 +125,7 @@ def _cost(answers: Answers, model: Any, speed: Speed) -> Cost:
 def _machine() -> dict[str, Any]:
     import torch
 
-    from enfold.layers.linear import int8_product
+    from enfold.layers.int8 import int8_product
 
     return {
         "system": platform.system(),

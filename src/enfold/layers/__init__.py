@@ -5,7 +5,9 @@ from enfold.layers.attention import Attention, attention
 from enfold.layers.block import Block
 from enfold.layers.dropout import Dropout
 from enfold.layers.feed_forward import FeedForward
-from enfold.layers.linear import Int8Linear, int8_product, quantise_linear
+from enfold.layers.int4 import Int4Linear
+from enfold.layers.int8 import Int8Linear, int8_product
+from enfold.layers.linear import quantise_linear
 from enfold.layers.packing import Layout, Packed, layout_of, pack
 from enfold.layers.specs import (
     AttentionSpec,
@@ -27,6 +29,7 @@ __all__ = [
     "EmbeddingSpec",
     "FeedForward",
     "FeedForwardSpec",
+    "Int4Linear",
     "Int8Linear",
     "Layout",
     "NormSpec",

@@ -116,7 +116,16 @@ class MaskedLM(_Vocabulary):
     labels_places = True
 
 
-class CausalLM(_Vocabulary):
+class _Writing(_Vocabulary):
+    """Scores of the token that comes next."""
+
+    @property
+    def scores_path(self) -> str | None:
+        """Where the map to the vocabulary lies, where it is a map of its own."""
+        return self.plan.output or None
+
+
+class CausalLM(_Writing):
     """Scores of the token that comes next, at each place.
 
     ``labels`` are (batch, seq) token ids, usually the inputs themselves, -100 where none counts; each is compared with
@@ -138,13 +147,13 @@ class CausalLM(_Vocabulary):
         return LanguageModelOutput(loss, inputs.outside(logits))
 
 
-class DecoderAlone(_Vocabulary):
+class DecoderAlone(_Writing):
     """The decoder of a pair, writing by itself. Labels are compared with the scores at their own place, as there."""
 
     labels_places = True
 
 
-class ConditionalGeneration(_Vocabulary):
+class ConditionalGeneration(_Writing):
     """Scores of the token that the decoder says next, at each of its places.
 
     ``labels`` are (batch, decoder seq) token ids, -100 where none counts. Where the decoder is given nothing to read,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from enfold.errors import CheckpointError, InputError
 from enfold.files import write_json
+from enfold.layers.linear import QuantisedLinear
 from enfold.layers.specs import PairSpec
 from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig
@@ -21,7 +22,7 @@ from enfold.models.reading import read_weights
 from enfold.models.resizing import resize_words
 from enfold.models.skeleton import is_skeleton, skeleton
 from enfold.models.sources import open_tensors, stored_config
-from enfold.models.weights import WEIGHTS, LoadingReport, dtype_named, find_model, rename, write_tensors
+from enfold.models.weights import LoadingReport, dtype_named, find_model, rename, write_tensors
 from enfold.values import LabelSet
 
 if TYPE_CHECKING:
@@ -94,8 +95,17 @@ class PreTrainedModel(nn.Module):
         return {}
 
     def tied(self) -> dict[str, str]:
-        """The ties, where the config has them."""
-        return self.ties if getattr(self.config, "tie_word_embeddings", True) else self.firm_ties
+        """The ties, where the config has them. Quantised scores are a table of their own."""
+        ties = self.ties if getattr(self.config, "tie_word_embeddings", True) else self.firm_ties
+        scores = self.scores_path
+        if scores is not None and isinstance(self.get_submodule(scores), QuantisedLinear):
+            return {name: source for name, source in ties.items() if not name.startswith(f"{scores}.")}
+        return ties
+
+    @property
+    def scores_path(self) -> str | None:
+        """Where the map to the vocabulary lies, of a model that writes and has one."""
+        return None
 
     def tie_weights(self) -> None:
         """Make tied parameters one again, after one of them was replaced."""
@@ -140,7 +150,7 @@ class PreTrainedModel(nn.Module):
         located = find_model(reference, revision)
         stored = stored_config(located.path)
         values = quantised.original_config(stored)
-        int8 = values is not stored
+        format = None if values is stored else stored["format"]
         if labels is not None:
             overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
         if config is None:
@@ -155,14 +165,16 @@ class PreTrainedModel(nn.Module):
             config = type(config).from_dict(config.to_dict(), **overrides)
         with skeleton():
             model = cls(config)
-            if int8:
-                quantised.make_room(model)
-        checkpoint = open_tensors(located.path, int8=int8)
+            if format is not None:
+                quantised.make_room(model, format)
+        checkpoint = open_tensors(located.path, quantised.weights_file(format))
         wanted = dtype if dtype is not None else torch_dtype
         if wanted in (None, "auto"):
             wanted = config.dtype
-        if int8 and wanted is not None and dtype_named(wanted) != torch.float32:
-            raise InputError(f"an int8 model computes in float32 around its products; dtype={wanted!r} is not possible")
+        if format is not None and wanted is not None and dtype_named(wanted) != torch.float32:
+            raise InputError(
+                f"an {format} model computes in float32 around its products; dtype={wanted!r} is not possible"
+            )
         model.loading_report = read_weights(
             model,
             checkpoint,
@@ -182,17 +194,17 @@ class PreTrainedModel(nn.Module):
         if ignored:
             raise InputError(f"save_pretrained does not take {', '.join(map(repr, ignored))}")
         target = Path(folder)
-        int8 = quantised.is_quantised(self)
-        if int8:
+        format = quantised.format_of(self)
+        if format is not None:
             quantised.check_target(target)
         target.mkdir(parents=True, exist_ok=True)
-        write_tensors(target, self.tensors_to_write(), quantised.INT8_WEIGHTS if int8 else WEIGHTS)
+        write_tensors(target, self.tensors_to_write(), quantised.weights_file(format))
         self.config.architectures = [type(self).__name__]
         self.config.dtype = str(self.dtype).removeprefix("torch.")
         if self.generation_config is not None:
             self.generation_config.save_pretrained(target)
         values = self.config.to_json()
-        write_json(target / "config.json", quantised.config_to_write(values) if int8 else values)
+        write_json(target / "config.json", values if format is None else quantised.config_to_write(values, format))
 
     def tensors_to_write(self) -> dict[str, Tensor]:
         """The state dict as files have it, with each shared tensor once."""

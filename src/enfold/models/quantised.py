@@ -1,7 +1,8 @@
-"""Models with int8 weights, and the folders they are kept in.
+"""Models with int8 or int4 weights, and the folders they are kept in.
 
-Such a folder holds ``model.int8.safetensors`` (plain bytes and scales) and a ``config.json`` of a model type of its
-own, with the original inside. Other libraries therefore refuse it rather than load noise.
+Such a folder holds ``model.int8.safetensors`` or ``model.int4.safetensors`` (plain bytes and scales) and a
+``config.json`` of a model type of its own, with the original inside. Other libraries therefore refuse it rather than
+load noise.
 """
 
 from __future__ import annotations
@@ -14,29 +15,40 @@ import torch
 from torch import nn
 
 from enfold.errors import CheckpointError, InputError
-from enfold.layers.linear import Int8Linear, TransposedLinear, quantise_linear
+from enfold.layers.int4 import GROUP, Int4Linear
+from enfold.layers.int8 import Int8Linear
+from enfold.layers.linear import FORMATS, QuantisedLinear, TransposedLinear, quantise_linear
 from enfold.models.weights import INDEX, WEIGHTS
 
 if TYPE_CHECKING:
     from enfold.models.pretrained import PreTrainedModel
 
-__all__ = ["INT8_WEIGHTS", "MODEL_TYPE", "is_quantised", "original_config", "quantise_model"]
+__all__ = ["MODEL_TYPE", "format_of", "is_quantised", "original_config", "quantise_model", "weights_file"]
 
 MODEL_TYPE = "enfold-quantised"
-INT8_WEIGHTS = "model.int8.safetensors"
 
 Model = TypeVar("Model", bound="PreTrainedModel")
 
 
+def weights_file(format: str | None) -> str:
+    """What the weights of a format are kept in."""
+    return WEIGHTS if format is None else f"model.{format}.safetensors"
+
+
 def quantise_model(model: Model, format: str = "int8") -> Model:
-    """A copy of a model, in evaluation mode, whose blocks have int8 weights. Embeddings and head are in float32.
+    """A copy of a model, in evaluation mode, with quantised weights. What stands around the products is in float32.
+
+    The linear maps of all blocks are quantised; of a model that writes, also the map to the vocabulary, which is read
+    whole for every token. That map is int8 in either format: its errors meet no later layer that would even them out.
+    Embeddings and other heads keep their precision.
 
     Args:
         model: any model; it is not changed.
-        format: ``int8``, the only one there is.
+        format: ``int8``, or ``int4`` for models that write token by token.
 
     Raises:
-        InputError: the model is quantised already, or a weight is infinite or not a number; the message names it.
+        InputError: the model is quantised already, the format does not fit its sizes, or a weight is infinite or not a
+            number; the message names it.
     """
     if is_quantised(model):
         raise InputError("the model is quantised already")
@@ -46,15 +58,21 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
     quantised = copy.deepcopy(model, memo)
     for name, module in linears.items():
         try:
-            _replace(quantised, name, quantise_linear(module, format))
+            _replace(quantised, name, quantise_linear(module, _format_at(model, name, format)))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return quantised.float().eval()
 
 
+def format_of(model: nn.Module) -> str | None:
+    """``int8`` or ``int4``; None for a model in floating point."""
+    kinds = {type(module) for module in model.modules()}
+    return "int4" if Int4Linear in kinds else ("int8" if Int8Linear in kinds else None)
+
+
 def is_quantised(model: nn.Module) -> bool:
-    """Whether any weights of the model are int8."""
-    return any(isinstance(module, Int8Linear) for module in model.modules())
+    """Whether any weights of the model are int8 or int4."""
+    return format_of(model) is not None
 
 
 def original_config(values: dict[str, Any]) -> dict[str, Any]:
@@ -65,23 +83,30 @@ def original_config(values: dict[str, Any]) -> dict[str, Any]:
     """
     if values.get("model_type") != MODEL_TYPE:
         return values
-    if values.get("format") != "int8" or not isinstance(values.get("original"), dict):
-        raise CheckpointError(f"config.json: weight format {values.get('format')!r} is not one of: int8")
+    if values.get("format") not in FORMATS or not isinstance(values.get("original"), dict):
+        known = ", ".join(FORMATS)
+        raise CheckpointError(f"config.json: weight format {values.get('format')!r} is not one of: {known}")
     return values["original"]
 
 
-def config_to_write(original: dict[str, Any]) -> dict[str, Any]:
+def config_to_write(original: dict[str, Any], format: str) -> dict[str, Any]:
     """The ``config.json`` of a folder of quantised weights."""
-    return {"model_type": MODEL_TYPE, "format": "int8", "original": original}
+    return {"model_type": MODEL_TYPE, "format": format, "original": original}
 
 
-def make_room(model: PreTrainedModel) -> None:
-    """Put empty int8 maps where a model on the meta device has floating ones."""
+def make_room(model: PreTrainedModel, format: str) -> None:
+    """Put empty quantised maps where a model on the meta device has floating ones."""
     for name, module in list(_linears(model)):
-        shape = (module.out_features, module.in_features)
-        weight = torch.empty(shape, dtype=torch.int8, device="meta")
-        scale = torch.empty(module.out_features, device="meta")
-        _replace(model, name, Int8Linear(weight, scale, module.bias))
+        outputs, inputs = module.out_features, module.in_features
+        room: QuantisedLinear
+        if _format_at(model, name, format) == "int4":
+            weight = torch.empty((outputs, inputs // 2), dtype=torch.uint8, device="meta")
+            scale = torch.empty((outputs, inputs // GROUP), dtype=torch.bfloat16, device="meta")
+            room = Int4Linear(weight, scale, torch.empty_like(scale), module.bias)
+        else:
+            weight = torch.empty((outputs, inputs), dtype=torch.int8, device="meta")
+            room = Int8Linear(weight, torch.empty(outputs, device="meta"), module.bias)
+        _replace(model, name, room)
 
 
 def check_target(folder: Path) -> None:
@@ -96,9 +121,16 @@ def check_target(folder: Path) -> None:
 
 
 def _linears(model: PreTrainedModel) -> list[tuple[str, nn.Linear | TransposedLinear]]:
-    blocks = {module for block in model.base_model.blocks for module in block.reached()}  # type: ignore[operator, union-attr]
+    found = {module for block in model.base_model.blocks for module in block.reached()}  # type: ignore[operator, union-attr]
+    scores = model.scores_path
+    if scores is not None:
+        found.add(model.get_submodule(scores))
     kinds = (nn.Linear, TransposedLinear)
-    return [(name, module) for name, module in model.named_modules() if module in blocks and isinstance(module, kinds)]
+    return [(name, module) for name, module in model.named_modules() if module in found and isinstance(module, kinds)]
+
+
+def _format_at(model: PreTrainedModel, name: str, format: str) -> str:
+    return "int8" if format == "int4" and name == model.scores_path else format
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from enfold.errors import CheckpointError
+from enfold.layers.linear import QuantisedLinear
 from enfold.layers.specs import PairSpec, StackSpec
 from enfold.models.initialise import initialise
 from enfold.models.weights import LoadingReport, rename
@@ -71,7 +72,9 @@ def read_weights(
             assign(model, name, torch.empty(parameter.shape, dtype=dtype))
         elif name in tensors:
             tensor = tensors[name]
-            assign(model, name, tensor.to(dtype) if tensor.is_floating_point() else tensor)
+            owner = model.get_submodule(name.rpartition(".")[0])
+            kept = not tensor.is_floating_point() or isinstance(owner, QuantisedLinear)  # scales stay as they are
+            assign(model, name, tensor if kept else tensor.to(dtype))
     initialise(model, model.family.spec(model.config).init_std, only=set(fresh))
     model.tie_weights()
     if fresh:

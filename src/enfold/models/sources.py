@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from enfold.hub.gguf import find_gguf
-from enfold.models import quantised
 from enfold.models.config import read_config_file
 from enfold.models.weights import WEIGHTS, Checkpoint
 
@@ -42,8 +41,8 @@ def stored_config(path: Path) -> dict[str, Any]:
     return read_config_file(path) if file is None else _opened(file, file.stat().st_mtime_ns).config_values()
 
 
-def open_tensors(path: Path, *, int8: bool = False) -> Tensors:
-    """The tensors of a model folder or GGUF file; those of quantised weights where asked for.
+def open_tensors(path: Path, weights: str = WEIGHTS) -> Tensors:
+    """The tensors of a model folder, in the file of that name, or of a GGUF file.
 
     Raises:
         CheckpointError: there are none, or a file is damaged.
@@ -51,7 +50,7 @@ def open_tensors(path: Path, *, int8: bool = False) -> Tensors:
     file = _gguf(path)
     if file is not None:
         return _opened(file, file.stat().st_mtime_ns)
-    return Checkpoint(path, quantised.INT8_WEIGHTS if int8 else WEIGHTS)
+    return Checkpoint(path, weights)
 
 
 def _gguf(path: Path) -> Path | None:
