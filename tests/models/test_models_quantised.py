@@ -221,3 +221,19 @@ class TestWriting:
         assert all(torch.equal(own, after[key]) for key, own in before.items())
         with pytest.raises(ValueError, match="enfold-quantised"):
             transformers.AutoConfig.from_pretrained(tmp_path)
+
+    def test_a_folder_is_quantised_as_it_is_read(self, name, format, tmp_path):
+        torch.manual_seed(0)
+        model = WRITING[name]()
+        model.save_pretrained(tmp_path / "float")
+        read = type(model).from_pretrained(tmp_path / "float", format=format).state_dict()
+        assert all(torch.equal(own, read[key]) for key, own in quantise_model(model, format).state_dict().items())
+        with pytest.raises(
+            InputError, match=f"an {format} model computes in float32 .*dtype='bfloat16' is not possible"
+        ):
+            type(model).from_pretrained(tmp_path / "float", format=format, dtype="bfloat16")
+        quantise_model(model, format).save_pretrained(tmp_path / "bytes")
+        assert type(model).from_pretrained(tmp_path / "bytes", format=format) is not None
+        other = "int4" if format == "int8" else "int8"
+        with pytest.raises(InputError, match=f"holds {format} weights; format='{other}' needs those they were made of"):
+            type(model).from_pretrained(tmp_path / "bytes", format=other)

@@ -26,6 +26,7 @@ def chat(
     top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Draw among the likeliest tokens up to this.")] = 0.95,
     seed: Annotated[int | None, typer.Option(help="Of what is drawn; the same seed gives the same replies.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Precision of the weights, such as bfloat16.")] = None,
+    format: Annotated[str | None, typer.Option(help="Weights in fewer bits: int8 or int4, which is faster.")] = None,
 ) -> None:
     """Talk with a model. Lines come from the terminal or from standard input, replies go to standard output.
 
@@ -39,7 +40,7 @@ def chat(
     if temperature > 0:
         options |= {"do_sample": True, "temperature": temperature, "top_p": top_p}
     pipeline = ChatPipeline(
-        AutoModelForCausalLM.from_pretrained(model, dtype=dtype), AutoTokenizer.from_pretrained(model)
+        AutoModelForCausalLM.from_pretrained(model, dtype=dtype, format=format), AutoTokenizer.from_pretrained(model)
     )
     talk = Conversation(pipeline, system=system, **options)
     asked = sys.stdin.isatty()

@@ -124,6 +124,7 @@ class PreTrainedModel(nn.Module):
         revision: str | None = None,
         dtype: str | torch.dtype | None = None,
         torch_dtype: str | torch.dtype | None = None,
+        format: str | None = None,
         labels: LabelSet | None = None,
         ignore_mismatched_sizes: bool = False,
         **overrides: Any,
@@ -137,6 +138,8 @@ class PreTrainedModel(nn.Module):
             dtype: the precision of the weights, such as ``"bfloat16"``; that of the config or the file where None or
                 ``"auto"``.
             torch_dtype: the older name of ``dtype``.
+            format: quantise the weights as they are read: ``int8``, or ``int4`` for models that write token by token;
+                see ``enfold.compression.quantise``.
             labels: the names of the outputs, in order.
             ignore_mismatched_sizes: initialise a tensor of another shape anew instead of refusing it.
             overrides: keys of ``config.json`` to set, such as ``num_labels``, ``id2label`` or ``hidden_dropout_prob``.
@@ -150,7 +153,9 @@ class PreTrainedModel(nn.Module):
         located = find_model(reference, revision)
         stored = stored_config(located.path)
         values = quantised.original_config(stored)
-        format = None if values is stored else stored["format"]
+        kept = None if values is stored else stored["format"]
+        if None not in (kept, format) and kept != format:
+            raise InputError(f"{reference} holds {kept} weights; format={format!r} needs those they were made of")
         if labels is not None:
             overrides |= {"id2label": labels.id2label, "label2id": labels.label2id}
         if config is None:
@@ -165,15 +170,16 @@ class PreTrainedModel(nn.Module):
             config = type(config).from_dict(config.to_dict(), **overrides)
         with skeleton():
             model = cls(config)
-            if format is not None:
-                quantised.make_room(model, format)
-        checkpoint = open_tensors(located.path, quantised.weights_file(format))
+            if kept is not None:
+                quantised.make_room(model, kept)
+        checkpoint = open_tensors(located.path, quantised.weights_file(kept))
         wanted = dtype if dtype is not None else torch_dtype
+        asked = wanted not in (None, "auto") and format is not None
         if wanted in (None, "auto"):
             wanted = config.dtype
-        if format is not None and wanted is not None and dtype_named(wanted) != torch.float32:
+        if (asked or kept is not None) and wanted is not None and dtype_named(wanted) != torch.float32:
             raise InputError(
-                f"an {format} model computes in float32 around its products; dtype={wanted!r} is not possible"
+                f"an {kept or format} model computes in float32 around its products; dtype={wanted!r} is not possible"
             )
         model.loading_report = read_weights(
             model,
@@ -181,6 +187,8 @@ class PreTrainedModel(nn.Module):
             dtype=None if wanted is None else dtype_named(wanted),
             ignore_mismatched_sizes=ignore_mismatched_sizes,
         )
+        if format is not None and kept is None:
+            quantised.put_in_format(model, format)
         config.dtype = str(model.dtype).removeprefix("torch.")
         model._located = located
         return model.eval()

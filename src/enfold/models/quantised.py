@@ -23,7 +23,15 @@ from enfold.models.weights import INDEX, WEIGHTS
 if TYPE_CHECKING:
     from enfold.models.pretrained import PreTrainedModel
 
-__all__ = ["MODEL_TYPE", "format_of", "is_quantised", "original_config", "quantise_model", "weights_file"]
+__all__ = [
+    "MODEL_TYPE",
+    "format_of",
+    "is_quantised",
+    "original_config",
+    "put_in_format",
+    "quantise_model",
+    "weights_file",
+]
 
 MODEL_TYPE = "enfold-quantised"
 
@@ -53,15 +61,22 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
     if is_quantised(model):
         raise InputError("the model is quantised already")
     # What will be replaced is not copied first.
-    linears = dict(_linears(model))
-    memo: dict[int, Any] = {id(module): module for module in linears.values()}
-    quantised = copy.deepcopy(model, memo)
-    for name, module in linears.items():
+    memo: dict[int, Any] = {id(module): module for _, module in _linears(model)}
+    return put_in_format(copy.deepcopy(model, memo), format)
+
+
+def put_in_format(model: Model, format: str) -> Model:
+    """Quantise a model in place, map by map, so that no more than one is there twice.
+
+    Raises:
+        InputError: as of ``quantise_model``.
+    """
+    for name, module in _linears(model):
         try:
-            _replace(quantised, name, quantise_linear(module, _format_at(model, name, format)))
+            _replace(model, name, quantise_linear(module, _format_at(model, name, format)))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
-    return quantised.float().eval()
+    return model.float().eval()
 
 
 def format_of(model: nn.Module) -> str | None:

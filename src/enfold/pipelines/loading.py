@@ -34,6 +34,7 @@ def pipeline(
     revision: str | None = None,
     device: Any = None,
     dtype: Any = None,
+    format: str | None = None,
     max_length: int | None = None,
     stride: int | None = None,
     max_tokens: int = 4096,
@@ -51,6 +52,7 @@ def pipeline(
         revision: of the model, where the reference is a Hub id.
         device: where to run a model that is loaded here, such as ``"cuda"``.
         dtype: precision of a model that is loaded here, as ``from_pretrained`` takes it.
+        format: weight format of a model that is loaded here: ``"int8"``, or ``"int4"`` for one that writes.
         max_length: tokens in a window, as the pipeline takes it.
         stride: tokens by which windows overlap.
         max_tokens: tokens in a batch.
@@ -73,18 +75,19 @@ def pipeline(
         raise InputError(f"{model} holds an exported model, which torch does not run: leave runtime out")
     if runtime not in (None, "torch") or is_exported(model):
         model, tokenizer = _open_exported(
-            spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype
+            spec, model, tokenizer, runtime, revision=revision, device=device, dtype=dtype, format=format
         )
         kind = spec.pipeline_for(model)
     elif isinstance(model, (str, Path)):
         reference = model
         tokenizer = tokenizer if tokenizer is not None else reference
-        model = _load_model(spec, reference, revision=revision, device=device, dtype=dtype)
+        model = _load_model(spec, reference, revision=revision, device=device, dtype=dtype, format=format)
         kind = spec.pipeline_for(model)
         if issubclass(kind, EmbeddingPipeline) and settings.get("pooling") is None:
             settings["pooling"] = _pooling_of(reference, revision)
     else:
-        given = [key for key, value in (("revision", revision), ("device", device), ("dtype", dtype)) if value]
+        loading = {"revision": revision, "device": device, "dtype": dtype, "format": format}
+        given = [key for key, value in loading.items() if value]
         if given:
             raise InputError(f"{', '.join(given)}: only for a model that is loaded here; this one is loaded already")
         tokenizer = tokenizer if tokenizer is not None else _tokenizer_of(model)
@@ -128,7 +131,9 @@ def _check_settings(kind: type, settings: dict[str, Any]) -> None:
         raise InputError(f"{kind.__name__} needs {', '.join(needed)}: give it to pipeline(…, {needed[0]}=…)")
 
 
-def _load_model(task: Task, reference: str | Path, *, revision: str | None, device: Any, dtype: Any) -> Any:
+def _load_model(
+    task: Task, reference: str | Path, *, revision: str | None, device: Any, dtype: Any, format: str | None
+) -> Any:
     import enfold.models
 
     head = next(iter(task.pipelines))
@@ -136,7 +141,7 @@ def _load_model(task: Task, reference: str | Path, *, revision: str | None, devi
         config = enfold.models.AutoConfig.from_pretrained(reference, revision=revision)
         head = task.head_among(list(config.architectures or ()))
     loader = getattr(enfold.models, f"AutoModel{head}")
-    model = loader.from_pretrained(reference, revision=revision, dtype=dtype)
+    model = loader.from_pretrained(reference, revision=revision, dtype=dtype, format=format)
     if head != STACK and model.loading_report.initialised:
         missing = model.loading_report.initialised
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
