@@ -32,10 +32,10 @@ from enfold.hub.server.state import HubState
 from enfold.hub.store import Commit, GitObject, MissingPath, ObjectStore, Pointer, Signature, check_path, trees
 from enfold.hub.store.pack_files import PackWriter
 
-__all__ = ["Draft", "Landed", "Message", "first_commit", "land", "signature_of"]
+__all__ = ["Draft", "Landed", "Message", "applied", "check_links", "first_commit", "land", "signature_of"]
 
 _TRIES = 50
-_REPEATED_WITHIN = timedelta(hours=1)
+REPEATED_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ def land(
         for _ in range(_TRIES):
             with state.records.read() as session:
                 head = refs.head_of(session, repository, ref)
-                before = refs.landed(session, repository, digest, since=now() - _REPEATED_WITHIN)
-                _check_links(session, draft)
+                before = refs.landed(session, repository, digest, since=now() - REPEATED_WITHIN)
+                check_links(session, draft)
             if head is None:
                 raise revision_not_found(ref.removeprefix("refs/heads/"))
             if before is not None and (parent or _still_so(store, draft.operations, head, before)):
@@ -188,7 +188,7 @@ def land(
             if parent and not head.startswith(parent.lower()):
                 raise HubError(412, BRANCH_MOVED)
             old = store.commit(head).tree
-            tree, made = _applied(store, old, draft.operations)
+            tree, made = applied(store, old, draft.operations)
             if tree == old:
                 return Landed(head, is_new=False)
             commit = Commit(tree, (head,), author, author, message.encode()).encode()
@@ -196,7 +196,7 @@ def land(
             facts = derived.read(store, tree) if ref == refs.MAIN else None
             try:
                 with state.records.write() as session:
-                    _check_links(session, draft)
+                    check_links(session, draft)
                     links.link(session, repository, list(draft.copied), by_id=principal.account_id)
                     refs.move_ref(
                         session, repository, ref, head, commit.oid, actor_id=principal.account_id, reason=reason
@@ -227,7 +227,8 @@ def signature_of(session: Session, principal: Principal) -> Signature:
     return Signature(name, email, int(time.time()))
 
 
-def _applied(store: ObjectStore, tree: str, operations: Sequence[trees.Operation]) -> tuple[str, list[GitObject]]:
+def applied(store: ObjectStore, tree: str, operations: Sequence[trees.Operation]) -> tuple[str, list[GitObject]]:
+    """The tree after the operations, and the objects that are new; a file to be deleted that is missing is a 404."""
     try:
         return trees.apply(store, tree, operations)
     except MissingPath as error:
@@ -248,7 +249,7 @@ def _still_so(store: ObjectStore, operations: Sequence[trees.Operation], head: s
     )
 
 
-def _check_links(session: Session, draft: Draft) -> None:
+def check_links(session: Session, draft: Draft) -> None:
     """Refuse a large file that this repository may not use, in the same words whether it exists elsewhere or not."""
     wanted = {sha256: size for sha256, size in draft.large.items() if sha256 not in draft.copied}
     sizes = links.linked(session, draft.repository, wanted)
