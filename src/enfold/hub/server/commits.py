@@ -29,8 +29,23 @@ from enfold.hub.records.schema import Account, Repository, now
 from enfold.hub.server import derived
 from enfold.hub.server.errors import BRANCH_MOVED, HubError, entry_not_found, revision_not_found
 from enfold.hub.server.state import HubState
-from enfold.hub.store import Commit, GitObject, MissingPath, ObjectStore, Pointer, Signature, check_path, trees
+from enfold.hub.store import (
+    Commit,
+    GitObject,
+    MalformedObject,
+    MissingPath,
+    ObjectStore,
+    Pointer,
+    RefusedPack,
+    Signature,
+    check_gitmodules,
+    check_path,
+    parse_pointer,
+    trees,
+)
+from enfold.hub.store.git_names import is_dot_gitmodules
 from enfold.hub.store.pack_files import PackWriter
+from enfold.hub.store.spool import full_disk_named
 
 __all__ = ["Draft", "Landed", "Message", "applied", "check_links", "first_commit", "land", "signature_of"]
 
@@ -87,14 +102,27 @@ class Draft:
 
     def put(self, path: str | bytes, data: bytes) -> str:
         """Give a file this content; its git id."""
+        raw = check_path(path)
         blob = GitObject("blob", data)
-        self._write(blob)
-        self.operations.append(trees.Put(check_path(path), blob.oid))
+        if is_dot_gitmodules(raw.rpartition(b"/")[2]):
+            try:
+                check_gitmodules(data, blob.oid)
+            except MalformedObject as error:
+                raise HubError(422, f"{error}; submodules like this one harm those who clone them") from None
+        pointer = parse_pointer(data)
+        if pointer is not None and self.large.setdefault(pointer.sha256, pointer.size) != pointer.size:
+            raise HubError(400, f"the large file {pointer.sha256} is named with two sizes")
+        self.add(blob)
+        self.operations.append(trees.Put(raw, blob.oid))
         return blob.oid
+
+    def add(self, item: GitObject) -> None:
+        """Add an object that an operation names by its id."""
+        with full_disk_named(self.store.folder):
+            self._write(item)
 
     def put_large(self, path: str | bytes, sha256: str, size: int) -> str:
         """Give a file the content of a large file, which the repository must be linked to when the commit lands."""
-        self.large[sha256] = size
         return self.put(path, Pointer(sha256, size).encode())
 
     def delete(self, path: str | bytes) -> None:
@@ -114,7 +142,7 @@ class Draft:
             message.description,
             parent,
             principal.account_id,
-            *([type(each).__name__, each.path.hex(), getattr(each, "oid", "")] for each in self.operations),
+            *(_spelled(each) for each in self.operations),
         ]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
@@ -123,13 +151,17 @@ class Draft:
         if self._writer is None:
             self.store.add(objects)
             return
-        for each in objects:
-            self._write(each)
-        with self._writer as writer:
+        with full_disk_named(self.store.folder), self._writer as writer:
+            for each in objects:
+                self._write(each)
             if writer.count:
                 writer.finish()
         self._writer = None
         self.store.packs(refresh=True)
+        # Trees are made of trees that were complete and of these: with them, the commit needs nothing that is not here.
+        lacking = self.store.missing(bytes.fromhex(each.oid) for each in self.operations if isinstance(each, trees.Put))
+        if lacking:
+            raise RefusedPack(f"object {min(lacking).hex()} is not in this repository, and so cannot be committed")
 
     def _write(self, item: GitObject) -> None:
         if item.oid in self._written:
@@ -193,7 +225,7 @@ def land(
                 return Landed(head, is_new=False)
             commit = Commit(tree, (head,), author, author, message.encode()).encode()
             draft.seal([*made, commit])
-            facts = derived.read(store, tree) if ref == refs.MAIN else None
+            facts = derived.read(store, tree, state) if ref == refs.MAIN else None
             try:
                 with state.records.write() as session:
                     check_links(session, draft)
@@ -204,6 +236,7 @@ def land(
                     refs.note_landed(session, repository, digest, commit.oid)
                     if facts is not None:
                         derived.write(session, repository, commit.oid, facts)
+                state.after_commit(repository, commit.oid)
                 return Landed(commit.oid, is_new=True)
             except RefMoved:
                 if parent:
@@ -225,6 +258,13 @@ def signature_of(session: Session, principal: Principal) -> Signature:
     name = principal.name or "hub"
     email = account.email if account is not None and account.email else f"{name}@users.noreply.hub"
     return Signature(name, email, int(time.time()))
+
+
+def _spelled(operation: trees.Operation) -> list[str]:
+    """An operation as the digest of a request has it."""
+    if isinstance(operation, trees.Copy):
+        return ["Copy", operation.path.hex(), operation.source.hex(), operation.tree or ""]
+    return [type(operation).__name__, operation.path.hex(), getattr(operation, "oid", "")]
 
 
 def applied(store: ObjectStore, tree: str, operations: Sequence[trees.Operation]) -> tuple[str, list[GitObject]]:

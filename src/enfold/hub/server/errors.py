@@ -22,6 +22,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from enfold.errors import EnfoldError, InputError, ServiceError
 from enfold.hub.records.errors import InvalidName, NameTaken, NotKnown, RefMoved
 from enfold.hub.records.tokens import TokenFault
+from enfold.hub.store.git_errors import MalformedPath, MissingPath, PathConflict
+from enfold.hub.store.spool import StorageFull
 from enfold.web.error_shape import Problem
 
 __all__ = [
@@ -193,8 +195,13 @@ async def _on_enfold_error(request: Request, error: Exception) -> Response:
         return HubError(400, str(error)).response()
     if isinstance(error, NotKnown):
         return HubError(404, str(error)).response()
-    if isinstance(error, InputError):
+    if isinstance(error, MissingPath):
+        return entry_not_found().response()
+    if isinstance(error, InputError | MalformedPath | PathConflict):
         return HubError(422, str(error)).response()
+    if isinstance(error, StorageFull):
+        _log.error("%s %s: %s", request.method, request.url.path, error)
+        return HubError(507, "the hub has no room for this; ask its admin to free some").response()
     _log.error("%s %s failed: %s", request.method, request.url.path, error)
     status = 503 if isinstance(error, ServiceError) else 500
     headers = {"Retry-After": "5"} if status == 503 else None

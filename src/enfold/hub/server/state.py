@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from threading import Lock
@@ -14,10 +17,11 @@ from fastapi import Depends
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 
+from enfold.errors import EnfoldError
 from enfold.hub.records import HubRoot, Records
 from enfold.hub.records.schema import Repository
 from enfold.hub.server.settings import HubSettings
-from enfold.hub.store import ObjectStore
+from enfold.hub.store import ChangedPaths, ObjectStore, compact
 
 if TYPE_CHECKING:
     from enfold.hub.store.blobs import Blobs
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["HubState", "State"]
 
 _STORES = 256
+_INDEXES = 64
+_MOST_PACKS = 40
+_log = logging.getLogger(__name__)
 
 
 class HubState:
@@ -49,6 +56,8 @@ class HubState:
         self._lock = Lock()
         self._stores: OrderedDict[str, ObjectStore] = OrderedDict()
         self._branches: WeakValueDictionary[tuple[str, str], _Turn] = WeakValueDictionary()
+        self._changed: OrderedDict[str, ChangedPaths] = OrderedDict()
+        self._chores = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-chores")
 
     def objects(self, repository: Repository | str) -> ObjectStore:
         """The git objects of a repository (or of the uid of one that is being made)."""
@@ -64,6 +73,42 @@ class HubState:
         """Let go of a repository that was deleted."""
         with self._lock:
             self._stores.pop(uid, None)
+            index = self._changed.pop(uid, None)
+        if index is not None:
+            index.close()
+
+    def changed_paths(self, repository: Repository) -> ChangedPaths:
+        """Which commit of a repository changed which path."""
+        with self._lock:
+            index = self._changed.pop(repository.uid, None)
+        if index is None:
+            file = self.root.repository(repository.uid) / "changed-paths.sqlite"
+            index = ChangedPaths(self.objects(repository), file)
+        dropped = None
+        with self._lock:
+            index = self._changed.setdefault(repository.uid, index)
+            if len(self._changed) > _INDEXES:
+                _, dropped = self._changed.popitem(last=False)
+        if dropped is not None:
+            dropped.close()
+        return index
+
+    def after_commit(self, repository: Repository, commit: str) -> None:
+        """What follows a branch's move to ``commit``, however it came: derived files. It never fails a request."""
+        try:
+            self.changed_paths(repository).update(commit)
+        except (EnfoldError, OSError, sqlite3.Error) as error:  # it is made again when it is needed
+            _log.warning("the changed paths of %s were not written: %s", repository.full_name, error)
+        store = self.objects(repository)
+        if len(store.packs()) > _MOST_PACKS:
+            self._chores.submit(self._compact, store, repository.full_name)
+
+    @staticmethod
+    def _compact(store: ObjectStore, full_name: str) -> None:
+        try:
+            compact(store)
+        except (EnfoldError, OSError) as error:
+            _log.warning("the packs of %s were not put together: %s", full_name, error)
 
     @contextmanager
     def turn_on(self, repository: Repository, ref: str) -> Iterator[None]:
@@ -102,7 +147,13 @@ class HubState:
         return Xorbs(self.blobs)
 
     def close(self) -> None:
-        """Close the database."""
+        """Finish what was begun, and close the database."""
+        self._chores.shutdown()
+        with self._lock:
+            indexes = list(self._changed.values())
+            self._changed.clear()
+        for index in indexes:
+            index.close()
         self.records.close()
 
 

@@ -173,7 +173,7 @@ def make_repository(
             for path, data in files.items():
                 draft.put(path, data)
             commit = first_commit(draft, Message("initial commit"), author)
-        facts = derived.read(draft.store, draft.store.commit(commit).tree)
+        facts = derived.read(draft.store, draft.store.commit(commit).tree, state)
         undo.enter_context(_taken_names_said(f"A {kind} repository called {full_name} already exists"))
         with state.records.write() as session:
             made = repositories.create_repository(
