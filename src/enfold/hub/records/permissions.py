@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from enfold.hub.records.principals import Principal
 from enfold.hub.records.schema import Repository
 
-__all__ = ["Action", "may", "may_create", "may_see_private_of", "readable_private", "role_in"]
+__all__ = ["Action", "downloadable", "may", "may_create", "may_see_private_of", "readable_private", "role_in"]
 
 Action = Literal["read", "download", "discuss", "write", "admin"]
 """``read``: know that it is there; ``download``: get its files, which a gate may keep back; ``discuss``: comment, open
@@ -78,6 +78,28 @@ def readable_private(principal: Principal) -> sa.ColumnElement[bool] | None:
     repositories = sorted({grant.repository_id for grant in principal.grants if grant.repository_id is not None})
     granted = sa.or_(Repository.account_id.in_(accounts), Repository.id.in_(repositories))
     return sa.and_(member, granted)
+
+
+def downloadable(principal: Principal) -> sa.ColumnElement[bool]:
+    """Which repositories ``principal`` may get files from, as a condition on `Repository`.
+
+    The same answer as ``may(principal, "download", …)`` for each of them, and no repository that is disabled.
+    """
+    private = readable_private(principal)
+    readable = ~Repository.private if private is None else sa.or_(~Repository.private, private)
+    if principal.kind == "job":
+        return sa.true()
+    if principal.is_anonymous:
+        return sa.and_(readable, Repository.gated.is_(None), ~Repository.disabled)
+    accepted = Repository.id.in_(sorted(principal.accepted))
+    let_in = sa.true() if principal.is_admin else sa.or_(Repository.account_id.in_(sorted(principal.roles)), accepted)
+    if principal.scope == "fineGrained":
+        accounts = sorted({grant.account_id for grant in principal.grants if grant.account_id is not None})
+        repositories = sorted({grant.repository_id for grant in principal.grants if grant.repository_id is not None})
+        granted = sa.or_(Repository.account_id.in_(accounts), Repository.id.in_(repositories))
+        let_in = sa.and_(let_in, sa.or_(granted, sa.and_(accepted, ~Repository.private)))
+    open_ones = sa.true() if principal.is_admin else ~Repository.disabled
+    return sa.and_(readable, sa.or_(Repository.gated.is_(None), let_in), open_ones)
 
 
 def _reads_private(principal: Principal, repository: Repository) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "Link",
     "ScanResult",
     "UploadRecord",
+    "XetChunk",
     "XetFile",
     "XetTerm",
     "XorbOwner",
@@ -120,6 +121,17 @@ class XetTerm(Base):
     first_chunk: Mapped[int] = mapped_column(sa.Integer)
     end_chunk: Mapped[int] = mapped_column(sa.Integer)
     length: Mapped[int]
+
+
+class XetChunk(Base):
+    """A chunk that clients of the Xet protocol ask for, and a xorb that holds it. Derived from files and xorbs."""
+
+    __tablename__ = "xet_chunks"
+
+    chunk_hash: Mapped[str] = mapped_column(_SHA256, primary_key=True)
+    xorb_hash: Mapped[str] = mapped_column(
+        sa.ForeignKey("xorbs.hash", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class BlobFact(Base):
