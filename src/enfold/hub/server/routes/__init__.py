@@ -5,22 +5,30 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
-from enfold.hub.server.routes import identity, information, listings, operation, repositories
+from enfold.hub.server.routes import discussions, identity, information, listings, operation, repositories
 
-__all__ = ["ROUTERS", "first_pieces"]
+__all__ = ["ROUTERS", "first_pieces", "routers"]
 
 ROUTERS: tuple[APIRouter, ...] = (
     operation.router,
     identity.router,
     repositories.router,
+    discussions.router,
     listings.router,
     information.router,
 )
 """In the order they are matched: an address of fixed pieces goes before one that takes any name."""
 
 
+def routers() -> tuple[APIRouter, ...]:
+    """The routers above, and then those of the web pages, of which one takes any name."""
+    from enfold.hub.pages.routes import PAGES
+
+    return (*ROUTERS, *PAGES)
+
+
 def first_pieces() -> frozenset[str]:
     """The first pieces of all addresses with one of their own, which no account may be called."""
-    routes: list[BaseRoute] = [route for router in ROUTERS for route in router.routes]
+    routes: list[BaseRoute] = [route for router in routers() for route in router.routes]
     pieces = {getattr(route, "path", "/").split("/")[1] for route in routes}
     return frozenset(piece for piece in pieces if piece and "{" not in piece)
