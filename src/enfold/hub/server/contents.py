@@ -13,7 +13,7 @@ from enfold.hub.records.schema import Repository
 from enfold.hub.server.state import HubState
 from enfold.hub.store import LargeFile, ObjectStore, Pointer, parse_pointer
 
-__all__ = ["Content", "open_content", "pointer_at"]
+__all__ = ["Content", "large_content", "open_content", "pointer_at"]
 
 _POINTER_BYTES = 1024
 
@@ -65,7 +65,7 @@ def open_content(
     if not links.is_linked(session, repository, pointer.sha256):
         return None
     large = links.large_file(session, pointer.sha256)
-    return None if large is None or large.size != pointer.size else _large(state, large)
+    return None if large is None or large.size != pointer.size else large_content(state, large)
 
 
 def _ordinary(store: ObjectStore, oid: str) -> Content:
@@ -75,7 +75,9 @@ def _ordinary(store: ObjectStore, oid: str) -> Content:
     return Content(store.size(oid), oid, False, read)
 
 
-def _large(state: HubState, large: LargeFile) -> Content:
+def large_content(state: HubState, large: LargeFile) -> Content:
+    """The content of a large file; that the caller may have it was decided before."""
+
     def read(start: int, length: int) -> Iterator[bytes]:
         return state.large_files.read(large, start, length)
 
