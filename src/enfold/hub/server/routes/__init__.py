@@ -5,7 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
-from enfold.hub.server.routes import discussions, identity, information, listings, operation, repositories
+from enfold.hub.server.routes import (
+    access_requests,
+    discussions,
+    identity,
+    information,
+    listings,
+    operation,
+    repositories,
+)
 
 __all__ = ["ROUTERS", "first_pieces", "routers"]
 
@@ -13,6 +21,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     operation.router,
     identity.router,
     repositories.router,
+    access_requests.router,
     discussions.router,
     listings.router,
     information.router,
