@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["count", "duration", "points", "render", "share", "shown", "size", "style_sheet"]
+__all__ = ["count", "duration", "environment", "points", "render", "share", "shown", "size", "style_sheet"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -25,7 +25,7 @@ def render(template: str, **values: Any) -> str:
         template: file name, such as ``"report.html.j2"``.
         **values: what the template uses.
     """
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)
 
 
 @cache
@@ -35,21 +35,22 @@ def style_sheet() -> str:
 
 
 @cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*packages: str) -> Environment:
+    """Where templates come from and how they are filled: those of ``packages``, then those of ``web``."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("enfold.web"),
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "enfold.web")]),
         autoescape=True,
         finalize=lambda value: shown(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["style"] = Markup(style_sheet())
-    environment.filters.update(count=count, duration=duration, points=points, share=share, shown=shown, size=size)
-    return environment
+    made.globals["style"] = Markup(style_sheet())
+    made.filters.update(count=count, duration=duration, points=points, share=share, shown=shown, size=size)
+    return made
 
 
 def shown(value: object, longest: int | None = None) -> str:

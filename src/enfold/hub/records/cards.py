@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from enfold.hub.records import search
 from enfold.hub.records.schema import Repository, RepositoryTag
 
-__all__ = ["CardFault", "describe", "read_card", "tags_of"]
+__all__ = ["CardFault", "card_text", "describe", "read_card", "tags_of"]
 
 _HEADER = re.compile(r"\A(?:\ufeff)?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _LONGEST = 200_000
@@ -67,6 +67,12 @@ def read_card(readme: str) -> dict[str, Any] | None:
     if not isinstance(data, dict):
         raise CardFault("the header of the card is not a mapping of names to values")
     return {str(key): _plain(value, 0) for key, value in data.items()}
+
+
+def card_text(readme: str) -> str:
+    """A ``README.md`` without its header, whether or not that can be read."""
+    match = _HEADER.match(readme)
+    return readme if match is None else readme[match.end() :]
 
 
 def describe(

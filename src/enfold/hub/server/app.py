@@ -13,7 +13,7 @@ from enfold.hub.server.limits import RateLayer
 from enfold.hub.server.origins import ForwardedLayer
 from enfold.hub.server.paths import PathLayer
 from enfold.hub.server.request_ids import RequestIdLayer
-from enfold.hub.server.routes import ROUTERS, first_pieces
+from enfold.hub.server.routes import first_pieces, routers
 from enfold.hub.server.state import HubState
 from enfold.web.metrics import RequestMetrics
 
@@ -44,7 +44,7 @@ def create_app(state: HubState) -> FastAPI:
     app.state.hub = state
     state.taken_by_routes = first_pieces()
     install_errors(app)
-    for router in ROUTERS:
+    for router in routers():
         app.include_router(router)
     # The last that is added is the outermost.
     app.add_middleware(PathLayer)
