@@ -7,12 +7,16 @@ from starlette.routing import BaseRoute
 
 from enfold.hub.server.routes import (
     access_requests,
+    commit,
     discussions,
     identity,
     information,
     listings,
     operation,
+    refs,
     repositories,
+    resolve,
+    trees,
 )
 
 __all__ = ["ROUTERS", "first_pieces", "routers"]
@@ -25,6 +29,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     discussions.router,
     listings.router,
     information.router,
+    trees.router,
+    refs.router,
+    commit.router,
+    resolve.router,
 )
 """In the order they are matched: an address of fixed pieces goes before one that takes any name."""
 
