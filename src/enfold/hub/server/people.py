@@ -14,7 +14,7 @@ from enfold.hub.records.schema import Account
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-__all__ = ["accounts_by_id", "avatar", "rendered", "shown_author"]
+__all__ = ["accounts_by_id", "avatar", "rendered", "shown_author", "shown_user"]
 
 _TAGS = frozenset(
     "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s strong table tbody td th thead tr ul".split()
@@ -44,6 +44,17 @@ def shown_author(base: str, account: Account) -> dict[str, Any]:
         "name": account.name,
         "fullname": account.full_name,
         "avatarUrl": avatar(base, account),
+        "isPro": False,
+    }
+
+
+def shown_user(base: str, account: Account) -> dict[str, Any]:
+    """A user in a list of users."""
+    return {
+        "user": account.name,
+        "fullname": account.full_name,
+        "avatarUrl": avatar(base, account),
+        "type": "user",
         "isPro": False,
     }
 

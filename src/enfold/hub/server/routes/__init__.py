@@ -7,16 +7,22 @@ from starlette.routing import BaseRoute
 
 from enfold.hub.server.routes import (
     access_requests,
+    cas,
     commit,
     discussions,
+    duplicate,
+    history,
     identity,
     information,
+    likes,
     listings,
     operation,
     refs,
     repositories,
+    users,
     resolve,
     trees,
+    xet_tokens,
 )
 
 __all__ = ["ROUTERS", "first_pieces", "routers"]
@@ -27,11 +33,19 @@ ROUTERS: tuple[APIRouter, ...] = (
     repositories.router,
     access_requests.router,
     discussions.router,
+    likes.router,
+    users.router,
     listings.router,
     information.router,
     trees.router,
     refs.router,
+    history.router,
+    duplicate.router,
     commit.router,
+    xet_tokens.router,
+    cas.router,
+    lfs.router,
+    git.router,
     resolve.router,
 )
 """In the order they are matched: an address of fixed pieces goes before one that takes any name."""
