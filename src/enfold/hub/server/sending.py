@@ -124,7 +124,7 @@ def _sends_files(request: Request) -> bool:
 
 
 def _may_be_shown(name: str) -> bool:
-    """Whether a large file's first bytes are worth a look: by far the most are weights, which nobody opens in a page."""
+    """Whether the first bytes of a large file are worth a look; most are weights, which nobody opens in a page."""
     return name.lower().endswith((".png", ".jpg", ".jpeg", ".gif", ".webp", ".txt", ".csv", ".json", ".jsonl", ".md"))
 
 

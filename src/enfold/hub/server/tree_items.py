@@ -18,7 +18,7 @@ from enfold.hub.store import ObjectStore
 from enfold.hub.store.git_objects import FOLDER, SUBMODULE
 from enfold.hub.store.trees import PathEntry
 
-__all__ = ["describe_entries"]
+__all__ = ["describe_entries", "facts_of"]
 
 _KEPT = 200_000
 _Facts = tuple[int, dict[str, Any] | None]
@@ -45,6 +45,11 @@ class _FactsOfBlobs:
 
 
 _facts = _FactsOfBlobs()
+
+
+def facts_of(store: ObjectStore, oid: str) -> tuple[int, dict[str, Any] | None]:
+    """The size of the file that a blob is, and what its pointer says where it stands for a large one."""
+    return _facts.of(store, oid)
 
 
 def describe_entries(
@@ -83,7 +88,7 @@ def _described(store: ObjectStore, entry: PathEntry) -> dict[str, Any]:
     path = entry.path.decode("utf-8", "replace")
     if entry.mode in (FOLDER, SUBMODULE):
         return {"type": "directory", "oid": entry.oid, "size": 0, "path": path}
-    size, lfs = _facts.of(store, entry.oid)
+    size, lfs = facts_of(store, entry.oid)
     item: dict[str, Any] = {"type": "file", "oid": entry.oid, "size": size, "path": path}
     if lfs is not None:
         item["lfs"] = {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": lfs["pointerSize"]}

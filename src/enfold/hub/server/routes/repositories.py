@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from enfold.hub.records import Principal, audit, may_create, repositories
+from enfold.hub.records import Principal, audit, links, may_create, repositories
 from enfold.hub.records.accounts import find_account, new_uid
 from enfold.hub.records.errors import NameTaken
 from enfold.hub.records.names import check_repository_name
@@ -29,7 +30,7 @@ from enfold.hub.server.paths import RepositoryAddress
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import DEFAULT_ATTRIBUTES
 
-__all__ = ["make_repository", "router"]
+__all__ = ["Beginning", "Kind", "address", "already_there", "found_repository", "make_repository", "router"]
 
 router = APIRouter(tags=["repositories"], route_class=BoundedRoute)
 
@@ -78,6 +79,14 @@ class Settings(_Body):
     discussions_disabled: bool | None = Field(None, alias="discussionsDisabled")
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a new repository begins with: the object and the commit of each ref, and the large files it may use."""
+
+    refs: Mapping[str, tuple[str, str]]
+    large: Sequence[str] = ()
+
+
 @router.post("/api/repos/create", summary="Make a repository with its first commit")
 def create(request: Request, body: NewRepository, caller: SignedIn, state: State) -> JSONResponse:
     """200 with its address; 409 with the same body when it is there already; 403 without the right to make it."""
@@ -89,12 +98,12 @@ def create(request: Request, body: NewRepository, caller: SignedIn, state: State
     with state.records.read() as session:
         there = repositories.find_repository(session, kind, full_name)
     if there is not None and may(caller, "read", there):
-        return _taken(request, there)
+        return already_there(request, there)
     files = {".gitattributes": DEFAULT_ATTRIBUTES}
     if body.license:
         files["README.md"] = f"---\nlicense: {_word(body.license)}\n---\n".encode()
     made = make_repository(state, caller, kind, full_name, files, private=private, sdk=body.sdk)
-    return JSONResponse(_address(request, made))
+    return JSONResponse(address(request, made))
 
 
 @router.delete("/api/repos/delete", summary="Delete a repository")
@@ -122,7 +131,7 @@ def move(request: Request, body: Move, caller: SignedIn, state: State) -> JSONRe
         mine = session.get_one(Repository, found.id)
         repositories.move_repository(session, mine, body.to_repo, taken_by_routes=state.taken_by_routes)
         audit.note(session, caller, "repository.move", f"{mine.type} {mine.full_name}", before=found.full_name)
-    return JSONResponse(_address(request, mine))
+    return JSONResponse(address(request, mine))
 
 
 @router.put("/api/{kind:kind}/{repo:repo}/settings", summary="Change a repository's settings")
@@ -161,19 +170,55 @@ def make_repository(
         HubError: the caller may not make it there (403).
         InvalidName, NameTaken: the name cannot be used.
     """
-    check_repository_name(full_name.rpartition("/")[2])
-    _check_may_create(state, caller, full_name)
-    uid = new_uid()
-    with state.records.read() as session:
-        author = signature_of(session, caller)
-    with ExitStack() as undo:
-        undo.callback(_remove, state, uid)
-        state.root.make_repository(uid)
+
+    def begin(uid: str) -> Beginning:
+        with state.records.read() as session:
+            author = signature_of(session, caller)
         with Draft(state, Repository(uid=uid, type=kind, full_name=full_name)) as draft:
             for path, data in files.items():
                 draft.put(path, data)
             commit = first_commit(draft, Message("initial commit"), author)
-        facts = derived.read(draft.store, draft.store.commit(commit).tree, state)
+        return Beginning({MAIN: (commit, commit)})
+
+    return found_repository(state, caller, kind, full_name, begin, private=private, sdk=sdk)
+
+
+def found_repository(
+    state: HubState,
+    caller: Principal,
+    kind: Kind,
+    full_name: str,
+    begin: Callable[[str], Beginning],
+    *,
+    private: bool = False,
+    sdk: str | None = None,
+    reason: str = "create",
+) -> Repository:
+    """Make a repository with what ``begin`` writes: first the objects, then, in one transaction, the rest.
+
+    Args:
+        state: the hub.
+        caller: who makes it.
+        kind: what is in it.
+        full_name: ``ns/name``.
+        begin: writes the objects of the repository with this uid, and says where its refs are to point.
+        private: whether only its account's people see it.
+        sdk: of a space.
+        reason: what to note of it.
+
+    Raises:
+        HubError: the caller may not make it there (403).
+        InvalidName, NameTaken: the name cannot be used.
+    """
+    check_repository_name(full_name.rpartition("/")[2])
+    _check_may_create(state, caller, full_name)
+    uid = new_uid()
+    with ExitStack() as undo:
+        undo.callback(_remove, state, uid)
+        state.root.make_repository(uid)
+        beginning = begin(uid)
+        store, (_, head) = state.objects(uid), beginning.refs[MAIN]
+        facts = derived.read(store, store.commit(head).tree, state)
         undo.enter_context(_taken_names_said(f"A {kind} repository called {full_name} already exists"))
         with state.records.write() as session:
             made = repositories.create_repository(
@@ -186,9 +231,12 @@ def make_repository(
                 sdk=sdk,
                 taken_by_routes=state.taken_by_routes,
             )
-            move_ref(session, made, MAIN, None, commit, actor_id=caller.account_id, reason="create")
-            derived.write(session, made, commit, facts)
-            audit.note(session, caller, "repository.create", f"{kind} {made.full_name}", private=private)
+            links.link(session, made, beginning.large, by_id=caller.account_id)
+            for ref, (target, commit) in beginning.refs.items():
+                actor = caller.account_id
+                move_ref(session, made, ref, None, target, commit=commit, actor_id=actor, reason=reason)
+            derived.write(session, made, head, facts)
+            audit.note(session, caller, f"repository.{reason}", f"{kind} {made.full_name}", private=private)
         undo.pop_all()
     return made
 
@@ -224,14 +272,16 @@ def _full_name(caller: Principal, organization: str | None, name: str) -> str:
     return name if "/" in name and organization is None else f"{organization or caller.name}/{name}"
 
 
-def _address(request: Request, repository: Repository) -> dict[str, Any]:
+def address(request: Request, repository: Repository) -> dict[str, Any]:
+    """What clients are told of a repository that they made or moved."""
     place = RepositoryAddress(repository.type, repository.full_name).place  # type: ignore[arg-type]
     return {"url": f"{base_url(request)}/{place}", "name": repository.full_name, "id": repository.uid}
 
 
-def _taken(request: Request, there: Repository) -> JSONResponse:
+def already_there(request: Request, there: Repository) -> JSONResponse:
+    """The answer to those who make what is there: 409, with its address for those who only wanted it to be."""
     message = f"You already created this {there.type} repo: {there.full_name}"
-    return HubError(409, message, body=_address(request, there)).response()  # type: ignore[return-value]
+    return HubError(409, message, body=address(request, there)).response()  # type: ignore[return-value]
 
 
 def _word(text: str) -> str:

@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from enfold.hub.server.access import Access, ApiRead
 from enfold.hub.server.bodies import BoundedRoute
-from enfold.hub.server.tree_cursors import read_cursor, write_cursor
 from enfold.hub.server.errors import HubError, entry_not_found
 from enfold.hub.server.pagination import next_page
 from enfold.hub.server.revisions import resolve
 from enfold.hub.server.state import HubState, State
+from enfold.hub.server.tree_cursors import read_cursor, write_cursor
 from enfold.hub.server.tree_items import describe_entries
 from enfold.hub.store import MissingPath, trees
 
