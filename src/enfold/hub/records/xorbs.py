@@ -19,7 +19,7 @@ from enfold.hub.records.schema import Link, Repository, XetChunk, XetFile, XetTe
 from enfold.hub.store.xet_files import XetFile as ProvedFile
 from enfold.hub.xet import Term, UnknownXorb, XorbIndex
 
-__all__ = ["holders", "note_files", "note_xorb", "proved", "terms_in", "usable", "xet_hashes"]
+__all__ = ["holders", "note_files", "note_xorb", "proved", "terms_in", "usable"]
 
 _AT_ONCE = 500
 _HOLDERS = 4
@@ -125,19 +125,6 @@ def holders(session: Session, principal: Principal, chunk_hash: str) -> list[str
         .order_by(XorbRecord.chunks.desc(), XorbRecord.hash)
     )
     return list(session.scalars(chosen.limit(_HOLDERS)))
-
-
-def xet_hashes(session: Session, sha256s: Iterable[str]) -> dict[str, str]:
-    """The name that Xet has for each of these large files; those that did not come by Xet are absent."""
-    found: dict[str, str] = {}
-    for some in _parts(sha256s):
-        rows = session.execute(
-            sa.select(XetFile.sha256, sa.func.min(XetFile.hash))
-            .where(XetFile.sha256.in_(some))
-            .group_by(XetFile.sha256)
-        )
-        found.update((sha256, name) for sha256, name in rows)
-    return found
 
 
 def _may_use(principal: Principal) -> sa.ColumnElement[bool]:

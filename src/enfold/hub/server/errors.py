@@ -121,7 +121,8 @@ def gated_repository(type: str, full_name: str, *, anonymous: bool) -> HubError:
     if not anonymous:
         way_out = "You are not in the authorized list. Ask for access on the page of the repository."
     message = f"Access to {type} {full_name} is restricted. {way_out}"
-    return HubError(401 if anonymous else 403, message, code="GatedRepo")
+    headers = {"WWW-Authenticate": 'Basic realm="hub"'} if anonymous else None
+    return HubError(401 if anonymous else 403, message, code="GatedRepo", headers=headers)
 
 
 def disabled_repository() -> HubError:

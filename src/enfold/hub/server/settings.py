@@ -46,6 +46,10 @@ class HubSettings:
     """Largest file that is kept in git itself."""
     max_file_bytes: int = 2**42
     """Largest file."""
+    max_single_bytes: int = 5_000_000_000
+    """Largest file that is sent in one request to clients that can send it in parts."""
+    reserve_bytes: int = 1_000_000_000
+    """Bytes of the disk that uploads never use; before that, they are refused (507)."""
     drain_seconds: float = 30.0
     """How long a server that was told to stop goes on answering what it has accepted."""
 
@@ -95,5 +99,7 @@ _LEAST = {
     "max_json_bytes": 1000,
     "max_regular_bytes": 1000,
     "max_file_bytes": 1000,
+    "max_single_bytes": 1000,
+    "reserve_bytes": 0,
     "drain_seconds": 0,
 }

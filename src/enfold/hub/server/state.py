@@ -24,6 +24,7 @@ from enfold.hub.server.settings import HubSettings
 from enfold.hub.store import ChangedPaths, ObjectStore, compact
 
 if TYPE_CHECKING:
+    from enfold.hub.server.signing import Signer
     from enfold.hub.store.blobs import Blobs
     from enfold.hub.store.lfs_files import LargeFiles
     from enfold.hub.store.xorbs import Xorbs
@@ -127,10 +128,10 @@ class HubState:
         if self.settings.blobs is None:
             from enfold.hub.store.blobs import LocalBlobs
 
-            return LocalBlobs(self.root.blobs)
+            return LocalBlobs(self.root.blobs, tmp=self.root.tmp, reserve=self.settings.reserve_bytes)
         from enfold.hub.store.remote_blobs import ObjectStoreBlobs
 
-        return ObjectStoreBlobs(self.settings.blobs, tmp=self.root.tmp)
+        return ObjectStoreBlobs(self.settings.blobs, tmp=self.root.tmp, reserve=self.settings.reserve_bytes)
 
     @cached_property
     def large_files(self) -> LargeFiles:
@@ -145,6 +146,14 @@ class HubState:
         from enfold.hub.store.xorbs import Xorbs
 
         return Xorbs(self.blobs)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Makes and reads signed addresses and Xet tokens."""
+        from enfold.hub.records.standing import secret_key
+        from enfold.hub.server.signing import KEY_BYTES, Signer
+
+        return Signer(secret_key(self.records, "signing", KEY_BYTES))
 
     def close(self) -> None:
         """Finish what was begun, and close the database."""

@@ -13,6 +13,7 @@ import os
 import zlib
 from array import array
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -117,8 +118,12 @@ class IncomingPack:
         if count > self._caps.objects:
             raise RefusedPack(f"the pack holds {count:,} objects; the limit of this hub is {self._caps.objects:,}")
 
-    def finish(self) -> ReceivedPack:
+    def finish(self, approve: Callable[[Mapping[str, Pointer]], None] = lambda pointers: None) -> ReceivedPack:
         """Check the pack and make it part of the repository, durably.
+
+        Args:
+            approve: called, when all else is well, with the blobs that stand for large files; it raises where the
+                repository must not have them.
 
         Raises:
             RefusedPack: with the reason; nothing was kept.
@@ -126,9 +131,9 @@ class IncomingPack:
             StorageFull: the disk is full; nothing was kept.
         """
         with full_disk_named(self._path.parent):
-            return self._finish()
+            return self._finish(approve)
 
-    def _finish(self) -> ReceivedPack:
+    def _finish(self, approve: Callable[[Mapping[str, Pointer]], None]) -> ReceivedPack:
         self._out.flush()
         if self._size < 32:
             raise RefusedPack("the pack is cut off")
@@ -147,6 +152,7 @@ class IncomingPack:
                 self._out.write(packed)
             self._out.flush()
         check.closed()
+        approve(check.pointers)
         if check.borrowed:
             seal(self._path, count + len(check.borrowed))
         else:
