@@ -1,6 +1,6 @@
 """New tokens a second, beside `transformers` and CTranslate2: decoders and encoder-decoders, greedy and with beams.
 
-    python benchmarks/generation.py [--models gpt2 smollm2 marian t5] [--runs 3]
+    python benchmarks/generation.py [--models gpt2 smollm2 marian t5] [--systems …] [--runs 3]
 
 The published shapes with random weights, the same for all systems; no stop token, so that all write as many tokens.
 Each system is a process of its own that reads the model once and then measures every case, after one run that does not
@@ -33,7 +33,15 @@ CASES: dict[str, list[dict[str, int]]] = {
     "marian": [{"rows": 32, "read": 25, "write": 25, "beams": 1}, {"rows": 32, "read": 25, "write": 25, "beams": 4}],
     "t5": [{"rows": 8, "read": 256, "write": 48, "beams": 1}, {"rows": 8, "read": 256, "write": 48, "beams": 4}],
 }
-SYSTEMS = ("transformers", "enfold", "ctranslate2 float32", "ctranslate2 int8")
+SYSTEMS = (
+    "transformers",
+    "transformers bfloat16",
+    "enfold",
+    "enfold int8",
+    "enfold int4",
+    "ctranslate2 float32",
+    "ctranslate2 int8",
+)
 
 
 # ---- the models -----------------------------------------------------------------------------------------------------
@@ -104,7 +112,8 @@ def inputs_of(name: str, case: dict[str, int]) -> torch.Tensor:
 def torch_writer(system: str, name: str, folder: str) -> Callable[[dict[str, int]], int]:
     """Either library's ``generate``, which takes the same arguments."""
     pair = name in ("marian", "t5")
-    if system == "enfold":
+    library, _, format = system.partition(" ")
+    if library == "enfold":
         import enfold
 
         auto: Any = enfold.AutoModelForSeq2SeqLM if pair else enfold.AutoModelForCausalLM
@@ -114,13 +123,14 @@ def torch_writer(system: str, name: str, folder: str) -> Callable[[dict[str, int
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         auto = transformers.AutoModelForSeq2SeqLM if pair else transformers.AutoModelForCausalLM
-    model = auto.from_pretrained(folder).eval()
+    options = {} if not format else ({"format": format} if library == "enfold" else {"dtype": format})
+    model = auto.from_pretrained(folder, **options).eval()
 
     def write(case: dict[str, int]) -> int:
         ids = inputs_of(name, case)
-        options = {"max_new_tokens": case["write"], "num_beams": case["beams"], "do_sample": False}
+        wanted = {"max_new_tokens": case["write"], "num_beams": case["beams"], "do_sample": False}
         with torch.inference_mode():
-            out = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+            out = model.generate(ids, attention_mask=torch.ones_like(ids), **wanted)
         return out.shape[0] * (out.shape[1] - (1 if pair else case["read"]))
 
     return write
@@ -213,6 +223,7 @@ def installed(package: str) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--one", nargs=3, metavar=("SYSTEM", "MODEL", "FOLDER"))
     arguments = parser.parse_args()
@@ -220,7 +231,7 @@ def main() -> None:
         print(json.dumps(one(*arguments.one)))
         return
     foreign = installed("ctranslate2")
-    systems = SYSTEMS if foreign else SYSTEMS[:2]
+    systems = [one for one in arguments.systems if foreign or not one.startswith("ctranslate2")]
     print(
         f"Python {platform.python_version()}, torch {version('torch')}, transformers {version('transformers')}", end=""
     )
@@ -233,7 +244,7 @@ def main() -> None:
         measured: dict[str, list[list[float]]] = {system: [] for system in systems}
         with tempfile.TemporaryDirectory() as folder:
             make(name).save_pretrained(folder)
-            if foreign:
+            if any(system.startswith("ctranslate2") for system in systems):
                 convert(name, folder)
             for number in range(arguments.runs):
                 for system in systems if number % 2 == 0 else systems[::-1]:

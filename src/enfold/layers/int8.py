@@ -6,6 +6,10 @@ which the sum runs in integers (Jacob et al., 2018, section 2, without zero poin
 
 Which operation computes the integer product is probed once: oneDNN's quantised linear (fastest where it exists), then
 ``torch._int_mm``, then exact integers in floating point, which is right everywhere.
+
+A few inputs that are much larger than the others would leave these only a few of the 255 steps. Where it is known how
+large each input gets, inputs are divided and weights multiplied by √(largest input / largest weight) of their place
+(Xiao et al., 2023, section 4: SmoothQuant with a strength of one half).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from torch import Tensor, nn
 
 from enfold.errors import InputError
 
-__all__ = ["Int8Linear", "Int8Product", "int8_product", "quantise_rows", "quantise_to_int8", "together"]
+__all__ = ["Int8Linear", "Int8Product", "int8_product", "quantise_rows", "quantise_to_int8", "smoothing", "together"]
 
 log = logging.getLogger("enfold.layers")
 
@@ -143,18 +147,23 @@ class Int8Linear(nn.Module):
         weight: (outputs, inputs) int8.
         weight_scale: (outputs,) float32.
         bias: (outputs,) float32, or None.
+        input_scale: (inputs,) float32, what inputs are multiplied by before they become bytes; None for nothing.
     """
 
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor | None
+    input_scale: Tensor | None
 
-    def __init__(self, weight: Tensor, weight_scale: Tensor, bias: Tensor | None) -> None:
+    def __init__(
+        self, weight: Tensor, weight_scale: Tensor, bias: Tensor | None, input_scale: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.shape
         self.register_buffer("weight", weight)
         self.register_buffer("weight_scale", weight_scale)
         self.register_buffer("bias", bias)
+        self.register_buffer("input_scale", input_scale)
         self._prepared: Any = None
         self._joint: _Joint | None = None
 
@@ -171,14 +180,15 @@ class Int8Linear(nn.Module):
         return _scaled(product.multiply(quantised, self._prepared), scale, self.bias)
 
     def check(self, hidden: Tensor) -> Tensor:
-        """The input without its history.
+        """The input without its history, scaled.
 
         Raises:
             InputError: the module is in training mode.
         """
         if self.training:
             raise InputError("int8 weights cannot be trained; train the model in floating point, then quantise it")
-        return hidden.detach()
+        hidden = hidden.detach()
+        return hidden if self.input_scale is None else hidden * self.input_scale
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Int8Linear:
         self._prepared = self._joint = None
@@ -223,6 +233,11 @@ def together(maps: Sequence[Int8Linear]) -> Callable[[Tensor], Tensor]:
 
 
 def _joint(maps: Sequence[Int8Linear], product: Int8Product) -> _Joint:
+    for own in maps[1:]:
+        mine, first = own.input_scale, maps[0].input_scale
+        alike = mine is first if mine is None or first is None else torch.equal(mine, first)
+        if not alike:
+            raise InputError("int8 maps of one input must scale it alike; quantise the model anew")
     weight = torch.cat([own.weight for own in maps])
     scale = torch.cat([own.weight_scale for own in maps])
     bias = None
@@ -231,10 +246,21 @@ def _joint(maps: Sequence[Int8Linear], product: Int8Product) -> _Joint:
     return _Joint(tuple(maps), product.prepare(weight, scale), bias)
 
 
+def smoothing(largest: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """What inputs are multiplied by, (inputs,).
+
+    Args:
+        largest: (inputs,) how large each gets.
+        weights: (outputs, inputs) each, of the maps that share the input.
+    """
+    heaviest = torch.stack([weight.abs().amax(0) for weight in weights]).amax(0).float()
+    return (heaviest.clamp(min=1e-5) / largest.float().clamp(min=1e-5)).sqrt().clamp(1e-4, 1e4)
+
+
 @torch.no_grad()
-def quantise_to_int8(weight: Tensor, bias: Tensor | None) -> Int8Linear:
+def quantise_to_int8(weight: Tensor, bias: Tensor | None, input_scale: Tensor | None = None) -> Int8Linear:
     """The map of a floating (outputs, inputs) weight, with one scale for each output."""
-    weight = weight.float()
+    weight = weight.float() if input_scale is None else weight.float() / input_scale
     scale = weight.abs().amax(1).clamp_(min=1e-12).div_(_LARGEST)
     rounded = (weight / scale[:, None]).round_().clamp_(-_LARGEST, _LARGEST).to(torch.int8).contiguous()
-    return Int8Linear(rounded, scale, None if bias is None else bias.detach().float().clone())
+    return Int8Linear(rounded, scale, None if bias is None else bias.detach().float().clone(), input_scale)

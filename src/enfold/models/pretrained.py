@@ -171,7 +171,7 @@ class PreTrainedModel(nn.Module):
         with skeleton():
             model = cls(config)
             if kept is not None:
-                quantised.make_room(model, kept)
+                quantised.make_room(model, stored)
         checkpoint = open_tensors(located.path, quantised.weights_file(kept))
         wanted = dtype if dtype is not None else torch_dtype
         asked = wanted not in (None, "auto") and format is not None
@@ -212,7 +212,7 @@ class PreTrainedModel(nn.Module):
         if self.generation_config is not None:
             self.generation_config.save_pretrained(target)
         values = self.config.to_json()
-        write_json(target / "config.json", values if format is None else quantised.config_to_write(values, format))
+        write_json(target / "config.json", values if format is None else quantised.config_to_write(self, values))
 
     def tensors_to_write(self) -> dict[str, Tensor]:
         """The state dict as files have it, with each shared tensor once."""

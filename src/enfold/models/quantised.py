@@ -8,6 +8,7 @@ load noise.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +44,7 @@ def weights_file(format: str | None) -> str:
     return WEIGHTS if format is None else f"model.{format}.safetensors"
 
 
-def quantise_model(model: Model, format: str = "int8") -> Model:
+def quantise_model(model: Model, format: str = "int8", calibration: Sequence[Sequence[int]] = ()) -> Model:
     """A copy of a model, in evaluation mode, with quantised weights. What stands around the products is in float32.
 
     The linear maps of all blocks are quantised; of a model that writes, also the map to the vocabulary, which is read
@@ -53,6 +54,8 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
     Args:
         model: any model; it is not changed.
         format: ``int8``, or ``int4`` for models that write token by token.
+        calibration: token ids of a few texts. With them int8 evens out inputs of which a few are much larger than the
+            others, and the maps that it costs most stay in float32 (``enfold.models.calibration``).
 
     Raises:
         InputError: the model is quantised already, the format does not fit its sizes, or a weight is infinite or not a
@@ -62,18 +65,28 @@ def quantise_model(model: Model, format: str = "int8") -> Model:
         raise InputError("the model is quantised already")
     # What will be replaced is not copied first.
     memo: dict[int, Any] = {id(module): module for _, module in _linears(model)}
-    return put_in_format(copy.deepcopy(model, memo), format)
+    return put_in_format(copy.deepcopy(model, memo).eval(), format, calibration)
 
 
-def put_in_format(model: Model, format: str) -> Model:
+def put_in_format(model: Model, format: str, calibration: Sequence[Sequence[int]] = ()) -> Model:
     """Quantise a model in place, map by map, so that no more than one is there twice.
 
     Raises:
         InputError: as of ``quantise_model``.
     """
-    for name, module in _linears(model):
+    linears = dict(_linears(model))
+    learned = None
+    if calibration:
+        from enfold.models.calibration import calibrate
+
+        learned = calibrate(model, linears, calibration)
+    kept = learned.kept if learned is not None and format == "int8" else set()
+    for name, module in linears.items():
+        if name in kept:
+            continue
+        scale = None if learned is None else learned.input_scales.get(name)
         try:
-            _replace(model, name, quantise_linear(module, _format_at(model, name, format)))
+            _replace(model, name, quantise_linear(module, _format_at(model, name, format), input_scale=scale))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return model.float().eval()
@@ -104,14 +117,24 @@ def original_config(values: dict[str, Any]) -> dict[str, Any]:
     return values["original"]
 
 
-def config_to_write(original: dict[str, Any], format: str) -> dict[str, Any]:
+def config_to_write(model: PreTrainedModel, original: dict[str, Any]) -> dict[str, Any]:
     """The ``config.json`` of a folder of quantised weights."""
-    return {"model_type": MODEL_TYPE, "format": format, "original": original}
+    maps = [module for module in model.modules() if isinstance(module, Int8Linear)]
+    return {
+        "model_type": MODEL_TYPE,
+        "format": format_of(model),
+        "kept": [name for name, _ in _linears(model)],
+        "scaled_inputs": any(own.input_scale is not None for own in maps),
+        "original": original,
+    }
 
 
-def make_room(model: PreTrainedModel, format: str) -> None:
-    """Put empty quantised maps where a model on the meta device has floating ones."""
+def make_room(model: PreTrainedModel, stored: dict[str, Any]) -> None:
+    """Put empty quantised maps where a model on the meta device has floating ones, as a folder's config says."""
+    format, kept = stored["format"], stored.get("kept", ())
     for name, module in list(_linears(model)):
+        if name in kept:
+            continue
         outputs, inputs = module.out_features, module.in_features
         room: QuantisedLinear
         if _format_at(model, name, format) == "int4":
@@ -120,7 +143,8 @@ def make_room(model: PreTrainedModel, format: str) -> None:
             room = Int4Linear(weight, scale, torch.empty_like(scale), module.bias)
         else:
             weight = torch.empty((outputs, inputs), dtype=torch.int8, device="meta")
-            room = Int8Linear(weight, torch.empty(outputs, device="meta"), module.bias)
+            scaled = torch.empty(inputs, device="meta") if stored.get("scaled_inputs") else None
+            room = Int8Linear(weight, torch.empty(outputs, device="meta"), module.bias, scaled)
         _replace(model, name, room)
 
 
