@@ -10,11 +10,13 @@ import json
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -101,7 +103,7 @@ class Page:
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """The page that a template makes."""
-        made = environment("enfold.hub.pages").get_template(template)
+        made = _templates().get_template(template)
         text = made.render(
             page=self,
             t=self.say,
@@ -129,7 +131,9 @@ class Page:
 
     def language_address(self, language: str) -> str:
         """The address of this page in another language."""
-        query = [(name, value) for name, value in self.request.query_params.multi_items() if name not in ("lang", "said")]
+        query = [
+            (name, value) for name, value in self.request.query_params.multi_items() if name not in ("lang", "said")
+        ]
         return f"{self.request.scope['path']}?{urlencode([*query, ('lang', language)])}"
 
     def address_with(self, **changed: Any) -> str:
@@ -146,6 +150,22 @@ class Page:
     def base(self) -> str:
         """The hub's own address."""
         return base_url(self.request)
+
+
+@cache
+def _templates() -> Environment:
+    made = environment("enfold.hub.pages")
+    made.filters["short"] = _short
+    return made
+
+
+def _short(value: float) -> str:
+    """A large number in few letters: ``110_000_000`` is ``110M``."""
+    for unit in ("", "K", "M", "B"):
+        if value < 1000 or unit == "B":
+            break
+        value /= 1000
+    return f"{value:.3g}{unit}"
 
 
 def is_secure(request: Request) -> bool:
@@ -232,5 +252,7 @@ async def _error_page(request: Request, error: Exception) -> Response:
     if code == "RepoNotFound" or status == 404:
         # What is missing and what the reader may not know of look the same.
         status = 404
-        message = "There is nothing at this address, or you may not see it." if code in (None, "RepoNotFound") else message
+        message = (
+            "There is nothing at this address, or you may not see it." if code in (None, "RepoNotFound") else message
+        )
     return page.render("error.html.j2", status=status, message=message, anonymous=anonymous)

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from enfold.hub.pages import assets
+from enfold.hub.pages import (
+    admin,
+    assets,
+    avatars,
+    files,
+    history,
+    home,
+    making,
+    repository,
+    settings_pages,
+    signing_in,
+)
 
 __all__ = ["PAGES"]
 
-PAGES: tuple[APIRouter, ...] = (assets.router,)
+PAGES: tuple[APIRouter, ...] = (
+    assets.router,
+    avatars.router,
+    home.router,
+    signing_in.router,
+    settings_pages.router,
+    admin.router,
+    making.router,
+    files.router,
+    history.router,
+    repository.router,
+)

@@ -19,6 +19,7 @@ from enfold.hub.records.schema import AccessRequest, Account, Membership, Token,
 __all__ = [
     "account",
     "add_member",
+    "change_profile",
     "create_organization",
     "create_user",
     "find_account",
@@ -92,6 +93,16 @@ def add_member(session: Session, organization: Account, member: Account, role: R
         session.add(Membership(organization_id=organization.id, user_id=member.id, role=role))
     else:
         found.role = role
+
+
+def change_profile(user: Account, *, full_name: str, email: str) -> None:
+    """Change how a user is called and the address in their commits; an empty one takes it away.
+
+    Raises:
+        InvalidName: the address is none.
+    """
+    user.email = _checked(email or None)
+    user.full_name = full_name or user.name
 
 
 def find_account(session: Session, name: str) -> Account | None:

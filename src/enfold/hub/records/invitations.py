@@ -46,14 +46,16 @@ def make_link(
 
 def setup_link(session: Session) -> str | None:
     """A link for the first admin, while there is no user; older ones end. None when there is a user."""
-    if session.scalars(sa.select(Account.id).where(Account.kind == "user").limit(1)).first() is not None:
+    if _has_users(session):
         return None
     session.execute(sa.delete(OneTimeLink).where(OneTimeLink.purpose == "setup"))
     return make_link(session, "setup")
 
 
 def find_link(session: Session, purpose: Purpose, secret: str) -> OneTimeLink | None:
-    """The link, if it is good still; looking does not use it up."""
+    """The link, if it is good still; looking does not use it up. The first admin is made while there is no user."""
+    if purpose == "setup" and _has_users(session):
+        return None
     found = session.get(OneTimeLink, digest_of(secret))
     if found is None or found.purpose != purpose or found.used_at is not None or found.expires_at <= now():
         return None
@@ -85,3 +87,7 @@ def open_links(session: Session, purpose: Purpose) -> list[OneTimeLink]:
 def take_back(session: Session, digest: str) -> None:
     """Let a link open nothing any more."""
     session.execute(sa.delete(OneTimeLink).where(OneTimeLink.digest == digest))
+
+
+def _has_users(session: Session) -> bool:
+    return session.scalars(sa.select(Account.id).where(Account.kind == "user").limit(1)).first() is not None
