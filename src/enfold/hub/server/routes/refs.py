@@ -14,7 +14,7 @@ from enfold.hub.records.schema import RefRecord, Repository
 from enfold.hub.server.access import ApiRead, ApiWrite
 from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.commits import signature_of
-from enfold.hub.server.errors import HubError, forbidden, revision_not_found
+from enfold.hub.server.errors import HubError, revision_not_found
 from enfold.hub.server.revisions import resolve
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import MalformedPath, Tag, check_ref, is_oid
@@ -79,7 +79,7 @@ def delete_branch(branch: str, access: ApiWrite, state: State) -> JSONResponse:
     """Any but main."""
     ref = branch if branch.startswith(_BRANCHES) else f"{_BRANCHES}{branch}"
     if ref == refs.MAIN:
-        raise forbidden(f"Cannot delete {refs.MAIN}")
+        raise HubError(403, f"Cannot delete {refs.MAIN}")
     return _delete(state, access, ref, branch, "delete branch")
 
 
