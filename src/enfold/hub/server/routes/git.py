@@ -76,7 +76,9 @@ def advertise(
 @router.post("/{place:place}/git-upload-pack", summary="A fetch", response_class=Response)
 async def upload_pack(request: Request, access: WebDownload, state: State) -> Response:
     """The pack of what the client lacks."""
-    asked = await read_fetch(Packets(inflated(request)))
+    packets = Packets(inflated(request))
+    asked = await read_fetch(packets)
+    await packets.drain(1 << 20)
     store = state.objects(access.repository)
     known = await run_in_threadpool(_refs, state, access)
     answer = await run_in_threadpool(answer_fetch, store, known, asked)
