@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -136,3 +137,25 @@ def test_a_hub_serves_without_torch_and_stops_when_told(root: Path) -> None:
     assert errors.endswith("False\n"), "torch was imported"
     assert secret not in errors
     assert seconds < 15, "1.5 s on a machine at rest"
+
+
+def test_a_hub_without_users_prints_a_link_for_its_first_admin(root: Path) -> None:
+    command = [sys.executable, "-m", "enfold", "hub", "serve", "--root", root, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        url = process.stdout.readline().split()[4]
+        link = process.stdout.readline().split()[-1]
+        assert link.startswith(f"{url}/setup?key=")
+        with httpx2.Client(headers={"Origin": url}) as browser:
+            page = browser.get(link)
+            key = re.search(r'name="form_key" value="([0-9a-f]+)"', page.text)
+            assert page.status_code == 200 and key is not None
+            sent = {"form_key": key[1], "name": "alice", "password": "a long sentence of mine"}
+            assert browser.post(link, data=sent).status_code == 303
+            assert "alice" in browser.get(f"{url}/admin").text
+            assert browser.get(link).status_code == 404, "it works once"
+        process.send_signal(signal.SIGTERM)
+        errors = process.stderr.read()
+        assert process.wait(timeout=20) == 0
+    assert link.partition("key=")[2] not in errors
+    assert enfold("hub", "user", "list", "--root", root) == "alice\talice\tadmin\n"

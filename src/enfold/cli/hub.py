@@ -58,6 +58,9 @@ def serve(
     trusted_proxy: Annotated[
         list[str] | None, typer.Option(help="Network (CIDR) of a proxy whose X-Forwarded headers are believed.")
     ] = None,
+    allow_webhook: Annotated[
+        list[str] | None, typer.Option(help="Network (CIDR) that webhooks may reach although it is not public.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate and chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     log: Annotated[str, typer.Option(help="Form of the log: text or json.")] = "text",
@@ -78,6 +81,7 @@ def serve(
         blobs=blobs,
         public_url=public_url,
         trusted_proxies=tuple(trusted_proxy or ()),
+        allow_webhooks=tuple(allow_webhook or ()),
         tls_certificate=tls_cert,
         tls_key=tls_key,
     )
@@ -92,6 +96,10 @@ def serve(
 
     def ready(url: str) -> None:
         typer.echo(f"the hub is at {settings.public_url or url}   (export HF_ENDPOINT={settings.public_url or url})")
+        secret = _setup_link(root, database)
+        if secret is not None:
+            local = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+            typer.echo(f"it has no user yet; make its admin in a browser on this machine: {local}/setup?key={secret}")
 
     serve_hub(settings, on_ready=ready)
 
@@ -104,17 +112,20 @@ def user_add(
     email: Annotated[str | None, typer.Option(help="Stands in the user's commits.")] = None,
     database: DatabaseUrl = None,
 ) -> None:
-    """Add a user, and print a token that may write on the last line."""
+    """Add a user, and print a link to set a password by and, on the last line, a token that may write."""
     with _writing(root, database) as session:
-        from enfold.hub.records import Principal, accounts, audit, tokens
+        from enfold.hub.records import Principal, accounts, audit, invitations, tokens
         from enfold.hub.server.routes import first_pieces
 
         made = accounts.create_user(
             session, name, full_name=full_name, email=email, is_admin=admin, taken_by_routes=first_pieces()
         )
         secret = tokens.create_token(session, made, "first token")
+        link = invitations.make_link(session, "password", user=made)
         audit.note(session, Principal.job("command line"), "user.add", name, admin=admin)
-    typer.echo(f"user {name} was added{' as an admin' if admin else ''}; their token, which is not shown again:")
+    typer.echo(f"user {name} was added{' as an admin' if admin else ''}")
+    typer.echo(f"to set a password in a browser, once and within seven days: /password?key={link} at the hub's address")
+    typer.echo("their token, which is not shown again:")
     typer.echo(secret)
 
 
@@ -209,6 +220,14 @@ def token_list(
                 state = f"{'expired' if token.expires_at <= now() else 'good until'} {token.expires_at:%Y-%m-%d %H:%M}"
             columns = [token.name, token.role, f"…{token.hint}", f"made {token.created_at:%Y-%m-%d}", used, state]
             typer.echo("\t".join(columns))
+
+
+def _setup_link(root: Path, database: str | None) -> str | None:
+    """The secret of a link for the first admin; None when the hub has users."""
+    with _writing(root, database) as session:
+        from enfold.hub.records import invitations
+
+        return invitations.setup_link(session)
 
 
 @contextmanager

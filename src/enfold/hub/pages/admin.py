@@ -56,7 +56,7 @@ def change_user(page: _AdminHere, form: Form) -> Response:
             elif what in ("promote", "demote"):
                 user.is_admin = what == "promote"
             elif what == "password":
-                link = f"{page.base}/password/{make_link(session, 'password', user=user)}"
+                link = f"{page.base}/password?key={make_link(session, 'password', user=user)}"
             else:
                 raise HubError(422, "The form does not say what to do.")
             audit.note(session, page.principal, f"user.{what}", user.name)
@@ -89,7 +89,7 @@ def invite(page: _AdminHere, form: Form) -> Response:
             audit.note(session, page.principal, "invitation.add", note, admin=details["admin"])
     if secret is None:
         return page.go("/admin/invitations", said="deleted")
-    return _invitations(page, f"{page.base}/join/{secret}")
+    return _invitations(page, f"{page.base}/join?key={secret}")
 
 
 @router.get("/admin/audit")

@@ -40,6 +40,7 @@ _ATTRIBUTES = {
 _SCHEMES = {"http", "https", "mailto"}
 _VOID = frozenset({"br", "hr", "img"})
 _NOT_IN_NAMES = re.compile(r"[^\w\- ]")
+_ALIGNED = re.compile(r'(?<=<t[hd]) style="text-align:(right|center|left)"')
 _TASK = re.compile(r"(?<=<li>)\[([ xX])\] ")
 
 
@@ -53,7 +54,8 @@ def render_card(text: str, *, files: str, pages: str) -> Markup:
     """
     import nh3
 
-    html = _TASK.sub(lambda match: "☐ " if match.group(1) == " " else "☑ ", _markdown().render(text[:_LONGEST]))
+    html = _ALIGNED.sub(r' align="\1"', _markdown().render(text[:_LONGEST]))
+    html = _TASK.sub(lambda match: "☐ " if match.group(1) == " " else "☑ ", html)
     clean = nh3.clean(
         html,
         tags=set(_TAGS),

@@ -53,5 +53,7 @@ def _check_origin(request: Request) -> None:
         if request.headers.get("sec-fetch-site") == "same-origin":
             return
         raise HubError(403, "The form was sent without the address of the page it stood on.")
-    if urlsplit(origin)[:2] != urlsplit(ours)[:2]:
+    # Beside the public address, the one that this very request went to: a browser cannot be made to lie about that.
+    direct = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+    if urlsplit(origin)[:2] not in (urlsplit(ours)[:2], urlsplit(direct)[:2]):
         raise HubError(403, f"The form was sent from another address than the hub's own, which is {ours}.")

@@ -119,7 +119,7 @@ class Page:
     def go(self, path: str, *, said: str | None = None) -> Response:
         """Send the browser to another page of this hub."""
         where = f"{path}?{urlencode({'said': said})}" if said else path
-        return self.finish(RedirectResponse(base_url(self.request) + where, status_code=303))
+        return self.finish(RedirectResponse(where, status_code=303))
 
     def finish(self, response: Response) -> Response:
         """Put the cookies on an answer."""

@@ -1,4 +1,7 @@
-"""Signing in and out, the first admin, passwords by a one-time link, and joining by an invitation."""
+"""Signing in and out, the first admin, passwords by a one-time link, and joining by an invitation.
+
+The secret of a link stands in the query of its address, which no log of the hub keeps.
+"""
 
 from __future__ import annotations
 
@@ -99,47 +102,47 @@ def logout(page: Here, form: Form) -> Response:
     return page.go("/", said="signed-out")
 
 
-@router.get("/setup/{secret:piece}")
-def setup_page(page: Here, secret: str) -> Response:
+@router.get("/setup")
+def setup_page(page: Here, key: str = "") -> Response:
     """The form that makes the first admin."""
     _check_local(page.request)
-    _link(page, "setup", secret)
+    _link(page, "setup", key)
     return page.render("join.html.j2", purpose="setup", name="", full_name="", email="", fault=None)
 
 
-@router.post("/setup/{secret:piece}")
-def setup(page: Here, form: Form, secret: str) -> Response:
+@router.post("/setup")
+def setup(page: Here, form: Form, key: str = "") -> Response:
     """Make the first admin, and sign them in."""
     _check_local(page.request)
-    return _join(page, form, "setup", secret)
+    return _join(page, form, "setup", key)
 
 
-@router.get("/join/{secret:piece}")
-def join_page(page: Here, secret: str) -> Response:
+@router.get("/join")
+def join_page(page: Here, key: str = "") -> Response:
     """The form for somebody who was invited."""
-    _link(page, "invitation", secret)
+    _link(page, "invitation", key)
     return page.render("join.html.j2", purpose="invitation", name="", full_name="", email="", fault=None)
 
 
-@router.post("/join/{secret:piece}")
-def join(page: Here, form: Form, secret: str) -> Response:
+@router.post("/join")
+def join(page: Here, form: Form, key: str = "") -> Response:
     """Make the user who was invited, and sign them in."""
-    return _join(page, form, "invitation", secret)
+    return _join(page, form, "invitation", key)
 
 
-@router.get("/password/{secret:piece}")
-def password_page(page: Here, secret: str) -> Response:
+@router.get("/password")
+def password_page(page: Here, key: str = "") -> Response:
     """The form for a new password."""
-    return page.render("password.html.j2", name=_link(page, "password", secret), fault=None)
+    return page.render("password.html.j2", name=_link(page, "password", key), fault=None)
 
 
-@router.post("/password/{secret:piece}")
-def password(page: Here, form: Form, secret: str) -> Response:
+@router.post("/password")
+def password(page: Here, form: Form, key: str = "") -> Response:
     """Set the password, end all other sessions, and sign in."""
-    name = _link(page, "password", secret)
+    name = _link(page, "password", key)
     try:
         with page.state.records.write() as session:
-            link = use_link(session, "password", secret)
+            link = use_link(session, "password", key)
             if link is None or link.user_id is None:
                 raise _used_up()
             user = session.get_one(Account, link.user_id)
