@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from enfold import __version__
+from enfold.hub.server.deliveries import Deliveries
 from enfold.hub.server.errors import ErrorAnswer, install_errors
 from enfold.hub.server.limits import RateLayer
 from enfold.hub.server.origins import ForwardedLayer
@@ -26,9 +27,12 @@ def create_app(state: HubState) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.root.remove_abandoned()
+        deliveries = Deliveries(state)
+        deliveries.start()
         try:
             yield
         finally:
+            deliveries.stop()
             state.close()
 
     app = FastAPI(

@@ -13,7 +13,7 @@ from enfold.hub.records.schema import Account, Discussion, DiscussionEvent, Repo
 from enfold.hub.server.pagination import moment
 from enfold.hub.server.paths import RepositoryAddress
 from enfold.hub.server.people import accounts_by_id, rendered, shown_author
-from enfold.hub.server.pull_requests import pushed_commits
+from enfold.hub.server.pull_requests import changes_of, pushed_commits
 from enfold.hub.store import ObjectStore
 
 __all__ = ["shown_discussion", "shown_event", "shown_timeline"]
@@ -62,9 +62,7 @@ def shown_timeline(
     shown = shown_discussion(base, repository, found, people.get(found.author_id or 0))
     shown["events"] = [event for _, event in timeline]
     if found.is_pull_request:
-        shown["changes"] = {"base": found.base}
-        if found.merge_commit is not None:
-            shown["changes"]["mergeCommitId"] = found.merge_commit
+        shown["changes"] = changes_of(found)
     return shown
 
 

@@ -28,6 +28,7 @@ from enfold.hub.store.patches import patches
 
 __all__ = [
     "Opened",
+    "changes_of",
     "check_may_push",
     "check_open_to_discussion",
     "conflicts_of",
@@ -222,6 +223,12 @@ def diff_of(store: ObjectStore, session: Session, repository: Repository, found:
             pieces.append(patch.text)
     text = b"".join(pieces).decode("utf-8", "replace")
     return f"{text}# {skipped} more files are not shown\n" if skipped else text
+
+
+def changes_of(found: Discussion) -> dict[str, str]:
+    """Where a pull request is to be merged, and the commit it became."""
+    changes = {"base": found.base or refs.MAIN}
+    return changes if found.merge_commit is None else {**changes, "mergeCommitId": found.merge_commit}
 
 
 def pushed_commits(store: ObjectStore, moves: Sequence[RefMove]) -> Iterator[tuple[RefMove, str, Commit]]:

@@ -36,6 +36,8 @@ class HubSettings:
     """The address users know the hub by; without it, answers use the one that a request names."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) of proxies whose X-Forwarded headers are believed."""
+    allow_webhooks: tuple[str, ...] = ()
+    """Networks (CIDR) that webhooks may reach although they are not public."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     requests_per_minute: int = 6000
@@ -71,11 +73,12 @@ class HubSettings:
             path = getattr(self, name)
             if path is not None and not path.is_file():
                 faults.append(f"{name}={path} is no file")
-        for text in self.trusted_proxies:
-            try:
-                ipaddress.ip_network(text)
-            except ValueError as error:
-                faults.append(f"trusted_proxies: {text!r} is no network in CIDR form: {error}")
+        for name in ("trusted_proxies", "allow_webhooks"):
+            for text in getattr(self, name):
+                try:
+                    ipaddress.ip_network(text)
+                except ValueError as error:
+                    faults.append(f"{name}: {text!r} is no network in CIDR form: {error}")
         if faults:
             raise SettingsError("; ".join(faults))
 
@@ -83,6 +86,11 @@ class HubSettings:
     def networks(self) -> tuple[Network, ...]:
         """The trusted proxies as networks."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+    @property
+    def webhook_networks(self) -> tuple[Network, ...]:
+        """What webhooks may reach beside public addresses, as networks."""
+        return tuple(ipaddress.ip_network(text) for text in self.allow_webhooks)
 
     @property
     def exposed(self) -> bool:

@@ -123,7 +123,7 @@ class RefMove(Base):
     reason: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=now)
 
-    __table_args__ = (sa.Index("ix_ref_moves_repository", "repository_id", "id"),)
+    __table_args__ = (sa.Index("ix_ref_moves_repository", "repository_id", "id"), {"sqlite_autoincrement": True})
 
 
 class LandedCommit(Base):

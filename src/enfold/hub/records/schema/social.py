@@ -54,6 +54,7 @@ class DiscussionEvent(Base):
             name="fk_discussion_events_discussion",
         ),
         sa.Index("ix_discussion_events_discussion", "repository_id", "number", "id"),
+        {"sqlite_autoincrement": True},
     )
 
 

@@ -25,6 +25,7 @@ from enfold.hub.server.routes import (
     resolve,
     trees,
     users,
+    webhooks,
     xet_tokens,
 )
 
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     collections.router,
     likes.router,
     users.router,
+    webhooks.router,
     listings.router,
     information.router,
     trees.router,
