@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import xet_writing as written
 from hub_on_loopback import Hub, hub_on_loopback
-from large_files import batch, send, sha256_of
+from large_files import batch, plain, send, sha256_of
 
 from enfold.hub.records import Grant, Principal, accounts, tokens
 from enfold.hub.records.permissions import downloadable, may
@@ -45,7 +45,7 @@ class Cas:
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
-        return httpx2.request(method, self.url + path, headers=headers, **more)
+        return plain.request(method, self.url + path, headers=headers, **more)
 
     def xorb(self, chunks: Chunks) -> httpx2.Response:
         return self.ask("POST", f"/v1/xorbs/default/{written.xorb_name(chunks)}", content=written.xorb_body(chunks))
@@ -93,7 +93,7 @@ def test_a_file_is_sent_and_read_back_in_both_forms(hub: Hub, repo: str) -> None
     assert cas.shard((chunks, 0, 5), version="v1").json() == {"result": 1}
     # LFS knows it too, whatever way it came.
     (found,) = batch(hub, repo, "alice", "download", (sha256_of(content), len(content))).json()["objects"]
-    assert httpx2.get(found["actions"]["download"]["href"]).content == content
+    assert plain.get(found["actions"]["download"]["href"]).content == content
 
     reader = Cas.of(hub, repo, "alice", "read")
     newer, older = reader.reconstruction(chunks).json(), reader.reconstruction(chunks, "v1").json()
@@ -101,7 +101,7 @@ def test_a_file_is_sent_and_read_back_in_both_forms(hub: Hub, repo: str) -> None
     (fetched,) = older["fetch_info"].values()
     assert newer["terms"] == older["terms"]
     for url, stretch in ((xorb[0]["url"], xorb[0]["ranges"][0]["bytes"]), (fetched[0]["url"], fetched[0]["url_range"])):
-        part = httpx2.get(url, headers={"Range": f"bytes={stretch['start']}-{stretch['end']}"})
+        part = plain.get(url, headers={"Range": f"bytes={stretch['start']}-{stretch['end']}"})
         assert (part.status_code, part.content) == (206, written.plain_body(chunks))
         size = len(part.content)
         assert part.headers["content-range"] == f"bytes 0-{size - 1}/{size}"
@@ -118,16 +118,16 @@ def test_a_range_of_a_file_names_what_holds_it(hub: Hub, repo: str) -> None:
     assert found["terms"][0]["range"] == {"start": 1, "end": 2}
     (xorb,) = found["xorbs"].values()
     stretch = xorb[0]["ranges"][0]["bytes"]
-    part = httpx2.get(xorb[0]["url"], headers={"Range": f"bytes={stretch['start']}-{stretch['end']}"})
+    part = plain.get(xorb[0]["url"], headers={"Range": f"bytes={stretch['start']}-{stretch['end']}"})
     assert part.content == written.plain_body(chunks[1:2])
     behind = cas.reconstruction(chunks, Range=f"bytes={size}-")
     assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{size}")
     # The address is good for this stretch and nothing around it.
     for wrong in (f"bytes={stretch['start'] - 1}-{stretch['end']}", f"bytes={stretch['start']}-{stretch['end'] + 1}"):
-        assert httpx2.get(xorb[0]["url"], headers={"Range": wrong}).status_code == 403
+        assert plain.get(xorb[0]["url"], headers={"Range": wrong}).status_code == 403
     for more in ("start=0", f"end={stretch['end'] + 100}"):
-        assert httpx2.get(f"{xorb[0]['url']}&{more}").status_code == 403
-    assert httpx2.get(xorb[0]["url"], headers={"Range": "bytes=0-1,3-4"}).status_code == 400
+        assert plain.get(f"{xorb[0]['url']}&{more}").status_code == 403
+    assert plain.get(xorb[0]["url"], headers={"Range": "bytes=0-1,3-4"}).status_code == 400
 
 
 def test_what_is_wrong_with_a_xorb_or_a_shard_is_said(hub: Hub, repo: str) -> None:
@@ -257,12 +257,12 @@ def test_a_token_goes_with_the_right_it_was_given_for(hub: Hub, repo: str) -> No
     chunks = some_chunks()
     upload(cas, chunks)
     (stretches,) = cas.reconstruction(chunks).json()["xorbs"].values()
-    assert httpx2.get(stretches[0]["url"]).status_code == 206
+    assert plain.get(stretches[0]["url"]).status_code == 206
     with hub.records.write() as session:
         tokens.revoke_token(session, accounts.user(session, "alice"), label)
     assert cas.xorb(chunks).status_code == 403
     assert cas.reconstruction(chunks).status_code == 403
-    assert httpx2.get(stretches[0]["url"]).status_code == 403
+    assert plain.get(stretches[0]["url"]).status_code == 403
 
 
 def test_who_gets_a_token(hub: Hub, repo: str, name: str) -> None:
@@ -288,7 +288,7 @@ def test_what_a_client_may_ask_beside(hub: Hub, repo: str) -> None:
     grant = cas.ask("POST", f"/v1/xorb-grants/default/{'0' * 64}", json={"length": 1})
     assert grant.status_code == 404, "the client then posts the xorb"
     for address in (f"{hub.url}/v1/telemetry", f"{cas.url}/v1/telemetry"):
-        assert httpx2.post(address, json={}).status_code == 200
+        assert plain.post(address, json={}).status_code == 200
 
 
 def test_a_body_over_the_bound_is_refused(hub: Hub, repo: str) -> None:

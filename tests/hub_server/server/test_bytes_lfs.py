@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from hub_on_loopback import Hub, hub_on_loopback
-from large_files import batch, send, sha256_of
+from large_files import batch, plain, send, sha256_of
 
 from enfold.hub.records import accounts, tokens
 from enfold.hub.server import signing
@@ -48,8 +48,8 @@ def test_what_was_sent_is_fetched_whole_and_in_part(hub: Hub, repo: str) -> None
     data = noise(400_000)
     send(hub, repo, "alice", data)
     href = only(batch(hub, repo, "alice", "download", (sha256_of(data), len(data))))["actions"]["download"]["href"]
-    assert httpx2.get(href).content == data
-    part = httpx2.get(href, headers={"Range": "bytes=100-299"})
+    assert plain.get(href).content == data
+    part = plain.get(href, headers={"Range": "bytes=100-299"})
     assert (part.status_code, part.content) == (206, data[100:300])
     assert part.headers["content-range"] == f"bytes 100-299/{len(data)}"
 
@@ -57,13 +57,13 @@ def test_what_was_sent_is_fetched_whole_and_in_part(hub: Hub, repo: str) -> None
 def test_bytes_that_are_not_the_file_leave_nothing(hub: Hub, repo: str) -> None:
     data = noise()
     href = only(batch(hub, repo, "alice", "upload", (sha256_of(data), len(data))))["actions"]["upload"]["href"]
-    other = httpx2.put(href, content=bytes(len(data)))
+    other = plain.put(href, content=bytes(len(data)))
     assert other.status_code == 422
     assert other.json()["error"].endswith(f"{sha256_of(data)} was announced; nothing was stored")
-    short = httpx2.put(href, content=data[:-1])
+    short = plain.put(href, content=data[:-1])
     assert short.status_code == 400
     assert short.json()["error"] == f"{len(data)} bytes were announced, the body has {len(data) - 1}"
-    long = httpx2.put(href, content=iter([data, b"more"]))  # chunked: its length is not known before
+    long = plain.put(href, content=iter([data, b"more"]))  # chunked: its length is not known before
     assert long.status_code == 413
     assert not list((hub.root / "blobs").rglob(sha256_of(data)))
     assert "actions" in only(batch(hub, repo, "alice", "upload", (sha256_of(data), len(data))))
@@ -81,7 +81,7 @@ def test_a_body_that_is_cut_off_leaves_nothing(hub: Hub, repo: str) -> None:
         time.sleep(0.02)
     assert not list((hub.root / "tmp").glob("blob-*"))
     assert "actions" in only(batch(hub, repo, "alice", "upload", (sha256_of(data), len(data))))
-    assert httpx2.put(href, content=data).status_code == 200
+    assert plain.put(href, content=data).status_code == 200
 
 
 def test_a_client_may_ask_before_it_sends_the_body(hub: Hub, repo: str) -> None:
@@ -108,7 +108,7 @@ def test_a_file_comes_in_parts_when_the_client_can(tmp_path: Path) -> None:
         upload = answer["objects"][0]["actions"]["upload"]
         assert upload["header"]["chunk_size"] == "300000"
         parts = [{"partNumber": number, "etag": ""} for number in range(1, 5)]
-        too_soon = httpx2.post(upload["href"], json={"oid": asked[0], "parts": parts})
+        too_soon = plain.post(upload["href"], json={"oid": asked[0], "parts": parts})
         assert (too_soon.status_code, too_soon.json()["error"]) == (
             422,
             "part 1 of 4 has not arrived as named; send it again",
@@ -116,14 +116,14 @@ def test_a_file_comes_in_parts_when_the_client_can(tmp_path: Path) -> None:
         for part in reversed(parts):
             number = int(part["partNumber"])
             piece = data[(number - 1) * 300_000 : number * 300_000]
-            part["etag"] = httpx2.put(upload["header"][str(number)], content=piece).headers["etag"]
-        wrong = httpx2.put(upload["header"]["1"], content=b"short")
+            part["etag"] = plain.put(upload["header"][str(number)], content=piece).headers["etag"]
+        wrong = plain.put(upload["header"]["1"], content=b"short")
         assert wrong.status_code == 400
         for _ in range(2):  # a client whose answer was lost asks again
-            done = httpx2.post(upload["href"], json={"oid": asked[0], "parts": parts})
+            done = plain.post(upload["href"], json={"oid": asked[0], "parts": parts})
             assert done.status_code == 200, done.text
         found = batch(hub, "alice/m", None, "download", asked).json()["objects"][0]
-        assert httpx2.get(found["actions"]["download"]["href"]).content == data
+        assert plain.get(found["actions"]["download"]["href"]).content == data
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_stored_file_of_somebody_else_is_like_one_that_nobody_has(hub: Hub, re
         fetched = only(batch(hub, f"bob/{name}", "bob", "download", (sha256_of(each), len(each))))
         assert fetched.pop("oid") == sha256_of(each)
         sent = only(batch(hub, f"bob/{name}", "bob", "upload", (sha256_of(each), len(each))))
-        verified = httpx2.post(
+        verified = plain.post(
             sent["actions"]["verify"]["href"], json={"oid": sha256_of(each), "size": len(each)}
         ).json()["error"]
         answers.append([fetched, sorted(sent["actions"]), verified.replace(sha256_of(each), "it")])
@@ -210,7 +210,7 @@ def test_a_gate_holds_for_large_files(hub: Hub, name: str) -> None:
     href = only(batch(hub, repo, None, "download", (sha256_of(data), len(data))))["actions"]["download"]["href"]
     hub.api("alice").update_repo_settings(repo, gated="manual")
     assert batch(hub, repo, "bob", "download", (sha256_of(data), len(data))).headers["x-error-code"] == "GatedRepo"
-    refused = httpx2.get(href)
+    refused = plain.get(href)
     assert (refused.status_code, refused.headers["x-error-code"]) == (401, "GatedRepo")
 
 
@@ -233,8 +233,8 @@ def hrefs(hub: Hub, repo: str) -> Iterator[dict[str, str]]:
 def request(method: str, href: str, hrefs: dict[str, str]) -> httpx2.Response:
     data = bytes.fromhex(hrefs["new"])
     if method == "POST":
-        return httpx2.post(href, json={"oid": sha256_of(data), "size": len(data)})
-    return httpx2.request(method, href, content=data if method == "PUT" else None)
+        return plain.post(href, json={"oid": sha256_of(data), "size": len(data)})
+    return plain.request(method, href, content=data if method == "PUT" else None)
 
 
 def test_an_address_is_good_for_one_method_and_one_file(hub: Hub, hrefs: dict[str, str]) -> None:
@@ -279,10 +279,10 @@ def test_an_address_goes_with_the_token_that_asked_for_it(hub: Hub, repo: str) -
     label = secrets.token_hex(4)
     hub.add_token(label, "alice")
     href = only(batch(hub, repo, label, "download", (sha256_of(data), len(data))))["actions"]["download"]["href"]
-    assert httpx2.get(href).content == data
+    assert plain.get(href).content == data
     with hub.records.write() as session:
         tokens.revoke_token(session, accounts.user(session, "alice"), label)
-    answer = httpx2.get(href)
+    answer = plain.get(href)
     assert (answer.status_code, answer.json()["error"]) == (
         403,
         "Forbidden: the token behind this was revoked, or has expired",
@@ -309,7 +309,7 @@ def test_a_full_disk_is_said_before_anything_is_read(tmp_path: Path) -> None:
     with hub_on_loopback(tmp_path / "root", reserve_bytes=2**60) as hub:
         hub.api("alice").create_repo("alice/m")
         href = only(batch(hub, "alice/m", "alice", "upload", ("a" * 64, 10)))["actions"]["upload"]["href"]
-        answer = httpx2.put(href, content=b"0123456789")
+        answer = plain.put(href, content=b"0123456789")
         assert (answer.status_code, answer.json()["error"]) == (
             507,
             "the hub has no room for this; ask its admin to free some",
