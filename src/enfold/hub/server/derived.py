@@ -32,13 +32,13 @@ class HeadFacts:
     """Parameters by dtype, of weights in the safetensors format."""
 
 
-def read(store: ObjectStore, tree: str, state: HubState | None = None) -> HeadFacts:
+def read(store: ObjectStore, tree: str, state: HubState) -> HeadFacts:
     """Read them; what is too long or not what it should be counts as missing.
 
     Args:
         store: the repository.
         tree: the root tree at the head.
-        state: where large files are, which weights mostly are; without it only weights in git are read.
+        state: where large files are, which weights mostly are.
     """
     return HeadFacts(
         _text(store, tree, b"README.md"),

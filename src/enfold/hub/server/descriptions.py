@@ -10,7 +10,8 @@ from enfold.hub.records.schema import Repository
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.pagination import moment
 from enfold.hub.server.state import HubState
-from enfold.hub.store import MissingObject, ObjectStore, parse_pointer, trees
+from enfold.hub.store import ObjectStore, parse_pointer, trees
+from enfold.hub.store.git_objects import SUBMODULE
 
 __all__ = ["EXPANDABLE", "blob_facts", "check_expand", "describe", "expanded", "siblings"]
 
@@ -85,15 +86,12 @@ def blob_facts(store: ObjectStore, oid: str) -> tuple[int, dict[str, Any] | None
 
 def _siblings(store: ObjectStore, tree: str, blobs: bool) -> Iterator[dict[str, Any]]:
     for entry in trees.walk(store, tree, recursive=True):
-        if entry.is_folder:
+        if entry.is_folder or entry.mode == SUBMODULE:
             continue
         found: dict[str, Any] = {"rfilename": entry.path.decode("utf-8", "replace")}
         if blobs:
             found["blobId"] = entry.oid
-            try:
-                found["size"], lfs = blob_facts(store, entry.oid)
-            except MissingObject:  # a submodule
-                lfs = None
+            found["size"], lfs = blob_facts(store, entry.oid)
             if lfs is not None:
                 found["lfs"] = lfs
         yield found

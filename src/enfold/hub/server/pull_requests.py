@@ -173,7 +173,8 @@ def merge_pull_request(
             commit = ours
             if not store.reachable(theirs, [ours]):
                 commit = _merge_commit(store, ours, theirs, found, author)
-            facts = derived.read(store, store.commit(commit).tree) if base == refs.MAIN and commit != ours else None
+            new_main = base == refs.MAIN and commit != ours
+            facts = derived.read(store, store.commit(commit).tree, state) if new_main else None
             try:
                 with state.records.write() as session:
                     found = _mergeable(session, repository, number, for_update=True)
@@ -189,6 +190,7 @@ def merge_pull_request(
                         discussions.comment(session, found, principal.account_id, comment)
                     found.merge_commit = commit
                     discussions.set_status(session, found, principal.account_id, "merged")
+                state.after_commit(repository, commit)
                 return commit
             except RefMoved:
                 continue

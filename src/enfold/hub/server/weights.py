@@ -76,14 +76,16 @@ def parameters_in(header: dict[str, Any]) -> dict[str, int] | None:
     return found
 
 
-def parameters_at(state: HubState | None, store: ObjectStore, tree: str) -> dict[str, int] | None:
+def parameters_at(state: HubState, store: ObjectStore, tree: str) -> dict[str, int] | None:
     """Parameters by dtype of the model at the root of a tree, all its shards together; None without weights.
 
     Args:
-        state: where large files are; without it, those are passed over.
+        state: where large files are.
         store: the repository.
         tree: the root tree.
     """
+    if tree == trees.EMPTY_TREE.oid or b".safetensors\0" not in store.tree(tree):  # by far the most
+        return None
     total: dict[str, int] = {}
     chosen = [entry for entry in trees.parse_folder(store, tree).values() if _MODEL.fullmatch(entry.name)]
     for entry in chosen[:_MOST_FILES]:
@@ -94,7 +96,7 @@ def parameters_at(state: HubState | None, store: ObjectStore, tree: str) -> dict
     return total if 0 < sum(total.values()) < 2**63 else None
 
 
-def _parameters_of(state: HubState | None, store: ObjectStore, oid: str) -> dict[str, int] | None:
+def _parameters_of(state: HubState, store: ObjectStore, oid: str) -> dict[str, int] | None:
     """The same of one file. What was read is kept in memory by the id of the content."""
     pointer = pointer_at(store, oid)
     key = oid if pointer is None else pointer.sha256
@@ -106,8 +108,6 @@ def _parameters_of(state: HubState | None, store: ObjectStore, oid: str) -> dict
         data = store.blob(oid)
         header = read_header(lambda start, length: data[start : start + length], len(data))
     else:
-        if state is None:
-            return None
         header = _header_of_large(state, pointer.sha256)
     found = None if header is None else parameters_in(header)
     with _lock:
