@@ -246,6 +246,25 @@ def test_paths_that_cannot_be(hub: Hub, repo: str, path: str, says: str) -> None
     assert all(says in each.json()["error"] for each in answers)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "shown"),
+    [
+        ("a/Readme.md", "a/README.md", "'a/README.md' and 'a/Readme.md'"),
+        ("caf\u00e9", "cafe\u0301", "'cafe\\u0301' and 'caf\\xe9'"),
+        ("Data/x", "data/y", "'data' and 'Data'"),
+        ("stra\u00dfe", "STRASSE", "'STRASSE' and 'stra\\xdfe'"),
+    ],
+)
+def test_paths_that_look_alike_are_taken_with_a_warning(
+    hub: Hub, repo: str, first: str, second: str, shown: str
+) -> None:
+    assert "x-hf-warning" not in commit(hub, repo, file(first, b"")).headers
+    answer = commit(hub, repo, file(second, b""))
+    assert answer.status_code == 200
+    assert answer.headers["x-hf-warning"] == f"Paths; {shown} are one path where case or composed letters do not count"
+    assert {first, second} <= set(hub.api("alice").list_repo_files(repo))
+
+
 def test_a_file_where_a_folder_is(hub: Hub, repo: str) -> None:
     commit(hub, repo, file("a/b", b""))
     answer = commit(hub, repo, file("a", b""))

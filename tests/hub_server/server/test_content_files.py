@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
-from content_cases import commit, put_large
-from hub_on_loopback import Hub
+from content_cases import commit, put_large, repository
+from hub_on_loopback import Hub, hub_on_loopback
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, RemoteEntryNotFoundError, RevisionNotFoundError
 
+from enfold.hub.records import Records, refs
+from enfold.hub.records.repositories import find_repository
+from enfold.hub.records.schema import Link
+from enfold.hub.server.sending import media_type
+from enfold.hub.store import Commit, GitObject, ObjectStore, Signature, TreeEntry
+from enfold.hub.store.git_objects import SUBMODULE, SYMLINK, encode_tree
 from enfold.hub.store.pointer import Pointer
 
 DATA = bytes(range(256)) * 40
@@ -59,8 +66,6 @@ def test_an_ordinary_file(hub: Hub, files: str, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_large_file(hub: Hub, files: str, method: str) -> None:
-    import hashlib
-
     sha256 = hashlib.sha256(DATA).hexdigest()
     answer = hub.ask(method, LARGE)
     assert answer.content == (DATA if method == "GET" else b"")
@@ -177,10 +182,6 @@ def test_nothing_is_sent_that_a_browser_would_run(hub: Hub, files: str) -> None:
 
 def test_a_pointer_without_a_link_gives_nothing(hub: Hub, name: str, files: str) -> None:
     """A pointer that came by another way, such as history from before its link was taken away."""
-    from content_cases import repository
-
-    from enfold.hub.records.schema import Link
-
     hub.api("alice").create_repo(f"alice/{name}")
     sha256 = put_large(hub, f"alice/{name}", DATA)
     commit(hub, f"alice/{name}", ("lfsFile", {"path": "m.bin", "algo": "sha256", "oid": sha256}))
@@ -221,20 +222,56 @@ def test_old_names_and_other_cases(hub: Hub, name: str, tmp_path: Path) -> None:
     assert Path(found).read_bytes() == b"x"
 
 
-def test_a_symbolic_link_is_not_followed(hub: Hub, files: str) -> None:
-    from content_cases import repository
-
-    from enfold.hub.records import refs
-    from enfold.hub.store import Commit, GitObject, ObjectStore, Signature, TreeEntry
-    from enfold.hub.store.git_objects import SYMLINK, encode_tree
-
+def test_links_and_submodules_are_shown_and_not_followed(hub: Hub, files: str) -> None:
     row = repository(hub, "alice/files")
     store = ObjectStore(hub.root / "repos" / row.uid[:2] / row.uid / "packs")
     blob = GitObject("blob", b"../../etc/passwd")
-    tree = encode_tree([TreeEntry(b"link", SYMLINK, blob.oid)])
+    tree = encode_tree([TreeEntry(b"link", SYMLINK, blob.oid), TreeEntry(b"sub", SUBMODULE, "1" * 40)])
     who = Signature("x", "x@example.org", 1)
     made = Commit(tree.oid, (), who, who, b"x\n").encode()
     store.add([blob, tree, made])
     with hub.records.write() as session:
         refs.move_ref(session, row, "refs/heads/links", None, made.oid, reason="test")
     assert hub.ask("GET", "/alice/files/resolve/links/link").content == b"../../etc/passwd"
+    assert hub.ask("GET", "/alice/files/resolve/links/sub").status_code == 404
+    listed = hub.ask("GET", "/api/models/alice/files/tree/links?expand=true").json()
+    assert [(each["path"], each["type"]) for each in listed] == [("link", "file"), ("sub", "directory")]
+    assert hub.api().list_repo_files("alice/files", revision="links") == ["link"]
+    info = hub.api().model_info("alice/files", revision="links", files_metadata=True)
+    assert info.siblings is not None and [each.rfilename for each in info.siblings] == ["link"]
+
+
+def test_downloads_are_counted_once_a_caller(tmp_path: Path) -> None:
+    with hub_on_loopback(tmp_path / "root") as hub:
+        hub.api("alice").create_repo("alice/counted")
+        for user in ("alice", "bob", None):
+            for _ in range(2):
+                path = "/alice/counted/resolve/main/.gitattributes"
+                hub.ask("GET", path, user, headers={"X-HF-Download-Counter": "1"})
+                hub.ask("GET", path, user)
+                hub.ask("HEAD", path, user, headers={"X-HF-Download-Counter": "1"})
+    records = Records(tmp_path / "root" / "hub.sqlite")
+    with records.read() as session:
+        found = find_repository(session, "model", "alice/counted")
+    records.close()
+    assert found is not None
+    assert (found.downloads, found.downloads_all_time) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind"),
+    [
+        (b"", "text/plain; charset=utf-8"),
+        ("ä".encode(), "text/plain; charset=utf-8"),
+        ("ä".encode()[:1], "text/plain; charset=utf-8"),
+        (b"\xff\xfe text", "application/octet-stream"),
+        (b"a\0b", "application/octet-stream"),
+        (b"<html>", "text/plain; charset=utf-8"),
+        (b"\x89PNG\r\n\x1a\n\0", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"RIFF\0\0\0\0WEBP", "image/webp"),
+        (b"%PDF-1.7\0", "application/octet-stream"),
+    ],
+)
+def test_types_come_from_the_bytes(sample: bytes, kind: str) -> None:
+    assert media_type(sample) == kind

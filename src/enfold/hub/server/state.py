@@ -20,6 +20,7 @@ from starlette.requests import Request
 from enfold.errors import EnfoldError
 from enfold.hub.records import HubRoot, Records
 from enfold.hub.records.schema import Repository
+from enfold.hub.server.downloads import Downloads
 from enfold.hub.server.settings import HubSettings
 from enfold.hub.store import ChangedPaths, ObjectStore, compact
 
@@ -59,6 +60,7 @@ class HubState:
         self._branches: WeakValueDictionary[tuple[str, str], _Turn] = WeakValueDictionary()
         self._changed: OrderedDict[str, ChangedPaths] = OrderedDict()
         self._chores = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-chores")
+        self.downloads = Downloads(records, self._chores)
 
     def objects(self, repository: Repository | str) -> ObjectStore:
         """The git objects of a repository (or of the uid of one that is being made)."""
@@ -158,6 +160,7 @@ class HubState:
     def close(self) -> None:
         """Finish what was begun, and close the database."""
         self._chores.shutdown()
+        self.downloads.write()
         with self._lock:
             indexes = list(self._changed.values())
             self._changed.clear()

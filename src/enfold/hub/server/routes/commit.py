@@ -19,6 +19,7 @@ from enfold.hub.server.commit_lines import CommitLines
 from enfold.hub.server.commits import Draft, land
 from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.errors import HubError, revision_not_found
+from enfold.hub.server.lookalikes import look_alike
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import RepositoryAddress
 from enfold.hub.server.pull_requests import check_may_push, open_pull_request
@@ -194,7 +195,14 @@ def _landed(
         answer["pullRequestUrl"] = f"{base}/discussions/{opened.number}"
     else:
         oid = land(draft, ref, message, principal, parent=lines.parent).commit
-    return JSONResponse({**answer, "commitOid": oid, "commitUrl": f"{base}/commit/{oid}"})
+    answer |= {"commitOid": oid, "commitUrl": f"{base}/commit/{oid}"}
+    written = [each.path for each in draft.operations if isinstance(each, trees.Put | trees.Copy)]
+    pair = look_alike(draft.store, draft.store.commit(oid).tree, written)
+    if pair is None:
+        return JSONResponse(answer)
+    shown, other = (path.encode("ascii", "backslashreplace").decode("ascii") for path in pair)
+    warning = f"Paths; '{shown}' and '{other}' are one path where case or composed letters do not count"
+    return JSONResponse(answer, headers={"X-HF-Warning": warning})
 
 
 def _place(repository: Repository) -> str:

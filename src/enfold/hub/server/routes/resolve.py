@@ -76,4 +76,9 @@ def _file(request: Request, state: HubState, access: Access, revision: str, path
         token = f"{base_url(request)}/api/{kind}/{name}/xet-read-token/{commit}"
         headers["X-Xet-Hash"] = xet[content.etag]
         headers["Link"] = f'<{token}>; rel="xet-auth"'
-    return answer_with(request, content, path.rpartition("/")[2], headers)
+    answer = answer_with(request, content, path.rpartition("/")[2], headers)
+    if request.method == "GET" and answer.status_code in (200, 206) and "x-hf-download-counter" in request.headers:
+        caller = access.principal.account_id
+        address = request.client.host if request.client else ""
+        state.downloads.note(address if caller is None else f"account {caller}", repository.id)
+    return answer
