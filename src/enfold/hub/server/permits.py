@@ -83,6 +83,6 @@ def standing(state: HubState, permit: Permit | XetPermit) -> Access:
             principal = principal_now(session, permit.user, permit.token)
         except TokenFault as error:
             raise HubError(403, f"Forbidden: {error}") from None
-    if repository is None:
+    if repository is None or not may(principal, "read", repository):
         raise HubError(403, "Forbidden: the repository that this was signed for is gone")
     return Access(repository, principal)

@@ -50,6 +50,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["xet"])
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 _RANGE_SECONDS = 3600
 _DEDUP_SECONDS = 24 * 3600
@@ -105,7 +106,7 @@ def find_chunk(place: str, prefix: _PREFIX, chunk: str, request: Request, state:
     """A shard of xorbs that the caller may refer to, with keyed hashes; 404 when there is none."""
     access = _sender(state, request, place)
     with state.records.read() as session:
-        names = xorbs.holders(session, access.principal, chunk)
+        names = xorbs.holders(session, access.principal, chunk) if _HASH.fullmatch(chunk) else []
     found = [(name, index) for name in names if (index := state.xorbs.find(name)) is not None]
     if not found:
         raise HubError(404, f"no chunk {chunk[:64]} is known here")
@@ -235,7 +236,7 @@ def _lines(values: list[dict[str, Any]]) -> bytes:
 def _reconstructed(answer: Any, state: HubState, place: str, file: str, request: Request) -> JSONResponse:
     _, access = opened_xet_token(state, request.headers.get("authorization"), place)
     with state.records.read() as session:
-        terms = xorbs.terms_in(session, access.repository.id, file)
+        terms = xorbs.terms_in(session, access.repository.id, file) if _HASH.fullmatch(file) else []
     if not terms:
         raise HubError(404, f"there is no file {file[:64]} here")
     start, end = 0, None

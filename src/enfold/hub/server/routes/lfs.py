@@ -91,7 +91,8 @@ def batch(request: Request, body: BatchRequest, access: WebRead, state: State) -
     if body.hash_algo != "sha256":
         raise HubError(409, f"files are known by their sha256 here, not by {body.hash_algo[:40]}")
     with state.records.read() as session:
-        sizes = links.linked(session, access.repository, [each.oid for each in body.objects])
+        wanted = [each.oid for each in body.objects if _SHA256.fullmatch(each.oid)]
+        sizes = links.linked(session, access.repository, wanted)
     addresses = _Addresses(state, access, f"{base_url(request)}/lfs")
     in_parts = "multipart" in body.transfers
     answers = []
@@ -161,7 +162,7 @@ async def receive_part(upload: str, number: int, ticket: Ticket, request: Reques
 @_bounded.post("/lfs/uploads/{upload:piece}", summary="End a large file that was sent in parts")
 def complete(upload: str, ticket: Ticket, body: SentParts, state: State) -> JSONResponse:
     """Checks the sha256 of the whole; then the file is here."""
-    permit, access = opened_address(state, ticket, method="POST", subject=upload)
+    permit, access = opened_address(state, ticket, method="POST", subject=f"{upload} {body.oid}")
     parts = [(each.part_number, each.etag.strip('"')) for each in body.parts]
     with state.records.read() as session:
         done = links.is_linked(session, access.repository, body.oid)
@@ -201,7 +202,8 @@ class _Addresses:
     def parts(self, file: Wanted) -> dict[str, Any]:
         size = max(min(_PART_BYTES, self._state.settings.max_single_bytes), -(-file.size // _MOST_PARTS))
         upload = self._state.large_files.begin_parts(file.oid, file.size, size)
-        found = self._signed("POST", f"uploads/{upload}", upload, file.size, seconds=_PARTS_SECONDS)
+        subject = f"{upload} {file.oid}"
+        found = self._signed("POST", f"uploads/{upload}", subject, file.size, seconds=_PARTS_SECONDS)
         found["header"] = {"chunk_size": str(size)}
         for number in range(1, -(-file.size // size) + 1):
             length = min(size, file.size - (number - 1) * size)
