@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hub_on_loopback import Hub
-from huggingface_hub import DiscussionComment, DiscussionCommit, DiscussionStatusChange, DiscussionTitleChange
+from huggingface_hub import (
+    CommitOperationAdd,
+    DiscussionComment,
+    DiscussionCommit,
+    DiscussionStatusChange,
+    DiscussionTitleChange,
+)
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from enfold.hub.records import Principal, accounts, discussions
@@ -370,3 +377,57 @@ def test_discussions_of_a_data_set(hub: Hub, name: str) -> None:
     made = bob.create_pull_request(repo, "For a data set", repo_type="dataset")
     assert made.url == f"{hub.url}/datasets/{repo}/discussions/1"
     assert made.repo_type == "dataset"
+
+
+def test_a_commit_as_a_pull_request_with_the_client_alone(hub: Hub, repo: str, tmp_path: Path) -> None:
+    alice, bob = hub.api("alice"), hub.api("bob")
+    made = bob.create_commit(
+        repo,
+        [CommitOperationAdd("notes.txt", b"one\n")],
+        commit_message="Add notes",
+        commit_description="They help.",
+        create_pr=True,
+    )
+    assert (made.pr_num, made.pr_revision) == (1, "refs/pr/1")
+    assert made.pr_url == f"{hub.url}/{repo}/discussions/1"
+    bob.upload_file(path_or_fileobj=b"two\n", path_in_repo="more.txt", repo_id=repo, revision="refs/pr/1")
+    read = alice.get_discussion_details(repo, 1)
+    assert (read.title, read.status, read.author) == ("Add notes", "open", "bob")
+    assert read.events[0].content == "They help."  # type: ignore[attr-defined]
+    assert [event.summary for event in read.events if isinstance(event, DiscussionCommit)] == [
+        "Add notes",
+        "Upload more.txt with huggingface_hub",
+    ]
+    assert not alice.file_exists(repo, "notes.txt")
+    path = alice.hf_hub_download(repo, "more.txt", revision="refs/pr/1", cache_dir=tmp_path)
+    assert Path(path).read_text() == "two\n"
+    pulls = alice.list_repo_refs(repo, include_pull_requests=True).pull_requests
+    assert pulls is not None and [each.ref for each in pulls] == ["refs/pr/1"]
+    with pytest.raises(HfHubHTTPError):
+        bob.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=repo)
+    alice.merge_pull_request(repo, 1)
+    assert sorted(alice.list_repo_files(repo)) == [".gitattributes", "more.txt", "notes.txt"]
+    assert alice.list_repo_commits(repo)[0].title == "Add notes (#1)"
+    with pytest.raises(HfHubHTTPError, match="merged"):
+        bob.upload_file(path_or_fileobj=b"late", path_in_repo="late.txt", repo_id=repo, revision="refs/pr/1")
+
+
+def test_two_pull_requests_to_one_file_conflict_with_the_client_alone(hub: Hub, repo: str) -> None:
+    alice, bob = hub.api("alice"), hub.api("bob")
+    alice.upload_file(path_or_fileobj=b"zero\n", path_in_repo="a.txt", repo_id=repo)
+    for text in (b"one\n", b"two\n"):
+        bob.upload_file(path_or_fileobj=text, path_in_repo="a.txt", repo_id=repo, create_pr=True)
+    alice.merge_pull_request(repo, 1)
+    assert alice.get_discussion_details(repo, 2).conflicting_files == ["a.txt"]
+    with pytest.raises(HfHubHTTPError, match=r"conflicts with refs/heads/main: a\.txt"):
+        alice.merge_pull_request(repo, 2)
+
+
+def test_a_branch_can_be_the_base_of_a_pull_request(hub: Hub, repo: str) -> None:
+    alice = hub.api("alice")
+    alice.create_branch(repo, branch="next")
+    made = alice.upload_file(path_or_fileobj=b"x", path_in_repo="x.txt", repo_id=repo, revision="next", create_pr=True)
+    read = alice.get_discussion_details(repo, made.pr_num or 0)
+    assert read.target_branch == "refs/heads/next"
+    alice.merge_pull_request(repo, read.num)
+    assert alice.file_exists(repo, "x.txt", revision="next") and not alice.file_exists(repo, "x.txt")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hub_on_loopback import Hub
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
@@ -158,3 +160,15 @@ def test_fields_of_a_gate_have_bounds(hub: Hub, repo: str) -> None:
         assert hub.ask("POST", f"/{repo}/ask-access", "bob", json=body).status_code == 422
     answer = hub.ask("POST", f"/{repo}/ask-access", "bob", data={"purpose": "as a form"})
     assert answer.json() == {"status": "pending"}
+
+
+def test_files_behind_a_gate(hub: Hub, repo: str, tmp_path: Path) -> None:
+    alice, bob = hub.api("alice"), hub.api("bob")
+    alice.upload_file(path_or_fileobj=b"weights", path_in_repo="a.txt", repo_id=repo)
+    for api in (bob, hub.api()):
+        with pytest.raises(GatedRepoError):
+            api.hf_hub_download(repo, "a.txt", cache_dir=tmp_path / "refused")
+        with pytest.raises(GatedRepoError):
+            api.get_hf_file_metadata(url=f"{hub.url}/{repo}/resolve/main/a.txt")
+    alice.grant_access(repo, "bob")
+    assert Path(bob.hf_hub_download(repo, "a.txt", cache_dir=tmp_path / "kept")).read_bytes() == b"weights"
