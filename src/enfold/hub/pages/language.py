@@ -1,16 +1,19 @@
-"""The language of a page: English, or Chinese from the table in `chinese`."""
+"""The language of a page: English, or Chinese from the table ``chinese.tsv``."""
 
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from typing import Any, Literal
 
-from enfold.hub.pages.chinese import CHINESE
-
-__all__ = ["LANGUAGES", "Language", "chosen_language", "translated"]
+__all__ = ["CHINESE", "LANGUAGES", "Language", "chosen_language", "translated"]
 
 Language = Literal["en", "zh"]
 LANGUAGES: dict[Language, str] = {"en": "English", "zh": "中文"}
+CHINESE: dict[str, str] = dict(
+    line.split("\t") for line in files("enfold.hub.pages").joinpath("chinese.tsv").read_text("utf-8").splitlines()
+)
+"""The texts of the pages in Chinese, by the English ones."""
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9]{1,8})*\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
 
 

@@ -85,7 +85,7 @@ def change_repository(page: SignedInHere, form: Form, place: str) -> Response:
             return page.go(f"/{opened.place}/settings", said="saved")
         if what == "rename":
             target = text(form, "name", longest=200)
-            move = repositories.Move(fromRepo=repository.full_name, toRepo=target, type=repository.type)  # type: ignore[arg-type]
+            move = repositories.Move(from_repo=repository.full_name, to_repo=target, type=repository.type)  # type: ignore[arg-type]
             repositories.move(page.request, move, principal, state)
             moved = RepositoryAddress(repository.type, target).place  # type: ignore[arg-type]
             return page.go(f"/{moved}/settings", said="saved")

@@ -73,7 +73,7 @@ def _opened(stack: ExitStack, state: HubState, content: Content) -> tuple[int, i
         return stack.enter_context(content.file.open("rb")).fileno(), 0, content.size
     if content.size > _COPIED:
         return None
-    copy = stack.enter_context(tempfile.TemporaryFile(dir=state.root.tmp))
+    copy = stack.enter_context(tempfile.TemporaryFile(dir=state.root.tmp))  # noqa: SIM115 — closed by the stack
     for piece in content.read(0, content.size):
         copy.write(piece)
     copy.flush()
