@@ -353,3 +353,19 @@ def test_files_that_came_by_lfs_are_no_xorbs(hub: Hub, repo: str) -> None:
     data = random.Random(8).randbytes(3000)
     send(hub, repo, "alice", data)
     assert Cas.of(hub, repo, "alice").reconstruction([data]).status_code == 404
+
+
+def test_a_hub_on_each_kind_of_database(hub_database: str, tmp_path: Path) -> None:
+    """A file is sent, found by its chunks, and read back; git and LFS write to the same records."""
+    chunks, data = some_chunks(), random.Random(9).randbytes(3000)
+    with hub_on_loopback(tmp_path / "root", database=hub_database) as hub:
+        hub.api("alice").create_repo("alice/m")
+        hub.api("bob").create_repo("bob/m")
+        upload(Cas.of(hub, "alice/m", "alice"), chunks)
+        send(hub, "alice/m", "alice", data)
+        bobs = Cas.of(hub, "bob/m", "bob")
+        assert bobs.ask("GET", f"/v1/chunks/default/{written.shown(written.chunk_hash(chunks[0]))}").status_code == 200
+        assert bobs.ask("GET", "/v1/chunks/default/%00").status_code == 404
+        assert bobs.shard((chunks, 0, 2), (chunks, 3, 5)).status_code == 200
+        assert Cas.of(hub, "alice/m", None, "read").reconstruction(chunks).status_code == 200
+        assert Cas.of(hub, "bob/m", None, "read").reconstruction(chunks).status_code == 404

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from hub_on_loopback import Hub
+from huggingface_hub import CommitOperationCopy
 
 from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, XorbRecord
 
@@ -156,3 +157,17 @@ print(json.dumps([info.pr_num, digest(path)]))
         (tmp_path / "mine.bin").write_bytes(random.Random(10 + number).randbytes(500_000))
         found = run_client(hub, "bob", tmp_path / "home", script, SOURCE=str(tmp_path), REPO=repo, **more)
         assert found == [number, digest(tmp_path / "mine.bin")]
+
+
+def test_a_large_file_is_copied_from_one_repository_to_another(hub: Hub, name: str, tmp_path: Path) -> None:
+    """The bytes are sent once; Bob, who may read Alice's repository, then has them in his own."""
+    hub.api("alice").create_repo(f"alice/{name}")
+    hub.api("bob").create_repo(f"bob/{name}")
+    (tmp_path / "mine.bin").write_bytes(random.Random(20).randbytes(400_000))
+    run_client(hub, "alice", tmp_path / "a", UPLOAD, SOURCE=str(tmp_path), FILE="mine.bin", REPO=f"alice/{name}")
+    before = received_xorbs(hub)
+    copy = CommitOperationCopy("weights.bin", "copy.bin", src_repo_id=f"alice/{name}", src_repo_type="model")
+    hub.api("bob").create_commit(f"bob/{name}", [copy], commit_message="copy")
+    assert received_xorbs(hub) == before
+    content = hub.ask("GET", f"/bob/{name}/resolve/main/copy.bin").content
+    assert content == (tmp_path / "mine.bin").read_bytes()

@@ -129,6 +129,10 @@ def test_branches_and_tags_are_pushed_and_deleted(hub: Hub, repo: str, work: Pat
     assert well("ls-remote", "--symref", "origin", "HEAD", at=work).startswith("ref: refs/heads/main\tHEAD")
     in_the_way = git("push", "origin", "HEAD:refs/heads/side", at=work)
     assert "one name cannot be the beginning of another" in in_the_way.err
+    both = git("push", "origin", "HEAD:refs/heads/x", "HEAD:refs/heads/x/y", "HEAD:refs/heads/side/two", at=work)
+    assert both.err.count("one name cannot be the beginning of another") == 1
+    assert head(hub, repo, "refs/heads/side/two") == tip
+    well("push", "-q", "origin", ":side/two", at=work)
     well("push", "-q", "origin", ":side/one", ":light", at=work)
     assert head(hub, repo, "refs/heads/side/one") is None
     assert head(hub, repo, "refs/tags/light") is None

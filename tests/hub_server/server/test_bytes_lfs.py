@@ -314,3 +314,26 @@ def test_a_full_disk_is_said_before_anything_is_read(tmp_path: Path) -> None:
             507,
             "the hub has no room for this; ask its admin to free some",
         )
+
+
+def test_a_copy_links_what_its_author_may_read(hub: Hub, repo: str, name: str) -> None:
+    """And nothing else: neither from a repository that is hidden from them, nor to one that they may not write to."""
+    data, other = noise(), noise()
+    send(hub, repo, "alice", data)
+    hub.api("alice").create_repo(f"alice/{name}-b")
+    hub.api("bob").create_repo(f"bob/{name}", private=True)
+    send(hub, f"bob/{name}", "bob", other)
+
+    def copy(source: str, target: str, user: str, *files: bytes) -> httpx2.Response:
+        wanted = [{"sha256": sha256_of(each), "xetHash": "0" * 64, "filename": "x"} for each in files]
+        body = {"target": {"type": "model", "name": target}, "files": wanted}
+        return hub.ask("POST", f"/api/models/{source}/lfs-files/duplicate", user, json=body)
+
+    done = copy(repo, f"alice/{name}-b", "alice", data, other)
+    assert done.json()["failed"] == [{"sha256": sha256_of(other), "error": "the source has no such large file"}]
+    asked = [(sha256_of(each), len(each)) for each in (data, other)]
+    found = batch(hub, f"alice/{name}-b", "alice", "download", *asked).json()["objects"]
+    assert ["actions" in each for each in found] == [True, False]
+    assert copy(repo, f"bob/{name}", "bob", data).status_code == 404
+    assert copy(f"bob/{name}", repo, "bob", other).status_code == 404
+    assert "error" in only(batch(hub, f"bob/{name}", "bob", "download", asked[0]))

@@ -15,7 +15,7 @@ from enfold import __version__
 from enfold.hub.records.schema import RefRecord
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.git_wire import FLUSH, Packets, banded, packet
-from enfold.hub.store import MissingObject, ObjectStore, is_oid, plan_fetch
+from enfold.hub.store import ObjectStore, is_oid, plan_fetch
 from enfold.hub.store.fetch import FetchPlan
 
 __all__ = ["FetchRequest", "advertised", "answer_fetch", "read_fetch"]
@@ -109,10 +109,9 @@ def answer_fetch(store: ObjectStore, refs: Sequence[RefRecord], asked: FetchRequ
     """The answer, piece by piece; a pack comes as it is read from the disk."""
     if not asked.wants:
         return iter(())
-    tips = [ref.target for ref in refs]
-    for oid in asked.wants:
-        if oid not in tips and not store.reachable(oid, tips):
-            return iter([packet(f"ERR upload-pack: not our ref {oid}")])
+    unknown = _unknown(store, refs, asked.wants)
+    if unknown is not None:
+        return iter([packet(f"ERR upload-pack: not our ref {unknown}")])
     talk, common, ready = _negotiated(store, asked)
     if not (asked.done or ready):
         head = []
@@ -121,6 +120,16 @@ def answer_fetch(store: ObjectStore, refs: Sequence[RefRecord], asked: FetchRequ
         return iter([*head, *talk])
     plan = plan_fetch(store, asked.wants, common, shallow=asked.shallow, depth=asked.depth)
     return _pack([*(_shallow_lines(plan) if asked.depth else []), *talk], plan, asked.capabilities)
+
+
+def _unknown(store: ObjectStore, refs: Sequence[RefRecord], wants: Sequence[str]) -> str | None:
+    """One of the wanted ids that is neither where a ref points nor a commit that one leads to."""
+    tips = {ref.target for ref in refs}
+    others = [oid for oid in wants if oid not in tips]
+    if not others:
+        return None
+    reached = store.ancestors({ref.commit for ref in refs})
+    return next((oid for oid in others if oid not in reached), None)
 
 
 def _shallow_lines(plan: FetchPlan) -> list[bytes]:
@@ -150,8 +159,9 @@ def _negotiated(store: ObjectStore, asked: FetchRequest) -> tuple[list[bytes], l
     ready = False
     for number, haves in enumerate(asked.rounds):
         found_one = found_none = False
+        absent = store.missing(bytes.fromhex(oid) for oid in haves)
         for oid in haves:
-            if _has_commit(store, oid):
+            if bytes.fromhex(oid) not in absent and store.head(oid)[0] == "commit":
                 found_one = True
                 common.append(oid)
                 if detailed:
@@ -199,13 +209,6 @@ class _Enough:
             self._behind = [self._store.ancestors([oid]) for oid in commits]
         theirs = set(common)
         return all(behind & theirs for behind in self._behind)
-
-
-def _has_commit(store: ObjectStore, oid: str) -> bool:
-    try:
-        return store.head(oid)[0] == "commit"
-    except MissingObject:
-        return False
 
 
 def _oid(text: str) -> str:

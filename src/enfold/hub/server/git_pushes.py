@@ -27,6 +27,7 @@ __all__ = ["Command", "Push", "approve_pointers", "judge", "move", "read_push", 
 
 _NOTHING = "0" * 40
 _SHOWN = 300
+_MOST_COMMANDS = 10_000
 
 
 @dataclass
@@ -88,6 +89,8 @@ async def read_push(packets: Packets) -> Push:
         if len(pieces) != 3 or not is_oid(old) or not is_oid(new):
             raise HubError(400, f"{text[:100]!r} is not understood in a push")
         ref = pieces[2].decode("utf-8", "surrogateescape")
+        if len(push.commands) == _MOST_COMMANDS:
+            raise HubError(400, f"at most {_MOST_COMMANDS} refs can be pushed at once; push the others after these")
         push.commands.append(Command(ref, None if old == _NOTHING else old, None if new == _NOTHING else new))
     return push
 
@@ -95,16 +98,41 @@ async def read_push(packets: Packets) -> Push:
 def judge(session: Session, access: Access, push: Push) -> None:
     """Refuse what can be refused without the pack: by name, by right, and what moved meanwhile."""
     there = {ref.name: ref for ref in refs.refs_of(session, access.repository)}
+    names = _Names(there)
     seen: set[str] = set()
     for command in push.commands:
-        command.refused = _refusal(session, access, command, there)
+        command.refused = _refusal(session, access, command, there, names)
         if command.ref in seen:
             command.refused = "it is named twice"
         seen.add(command.ref)
     push.refuse_all_or_none()
 
 
-def _refusal(session: Session, access: Access, command: Command, there: Mapping[str, RefRecord]) -> str | None:
+class _Names:
+    """The names of refs. Clients keep refs as files: ``a`` and ``a/b`` cannot both be there."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: set[str] = set()
+        self._folders: set[str] = set()
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        self._names.add(name)
+        self._folders.update(self._above(name))
+
+    def in_the_way_of(self, name: str) -> bool:
+        return name in self._folders or not self._names.isdisjoint(self._above(name))
+
+    @staticmethod
+    def _above(name: str) -> list[str]:
+        pieces = name.split("/")
+        return ["/".join(pieces[:count]) for count in range(3, len(pieces))]
+
+
+def _refusal(
+    session: Session, access: Access, command: Command, there: Mapping[str, RefRecord], names: _Names
+) -> str | None:
     try:
         check_ref(command.ref)
     except MalformedPath as error:
@@ -130,17 +158,12 @@ def _refusal(session: Session, access: Access, command: Command, there: Mapping[
     if command.new is None:
         return "the main branch cannot be deleted" if command.ref == refs.MAIN else None
     if kept is None:
-        return _in_the_way(command.ref, there)
+        if names.in_the_way_of(command.ref):
+            return "another ref is in the way: one name cannot be the beginning of another"
+        names.add(command.ref)
+        return None
     if command.ref.startswith("refs/tags/") and not may(principal, "admin", repository):
         return "a tag that is there is moved only by those who administer the repository"
-    return None
-
-
-def _in_the_way(ref: str, there: Iterable[str]) -> str | None:
-    """Clients keep refs as files: ``a`` and ``a/b`` cannot both be there."""
-    for other in there:
-        if other.startswith(f"{ref}/") or ref.startswith(f"{other}/"):
-            return f"{other} is there, and one name cannot be the beginning of another"
     return None
 
 

@@ -17,6 +17,7 @@ from enfold.hub.server.routes import (
     identity,
     information,
     lfs,
+    lfs_copies,
     likes,
     listings,
     operation,
@@ -53,6 +54,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     xet_tokens.router,
     cas.router,
     lfs.router,
+    lfs_copies.router,
     git.router,
     resolve.router,
 )

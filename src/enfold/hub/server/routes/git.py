@@ -121,7 +121,12 @@ async def _receive(state: HubState, access: Access, packets: Packets) -> str | N
     caps = PackCaps(object_bytes=max(state.settings.max_regular_bytes, _LEAST_OBJECT_BYTES))
     try:
         with await run_in_threadpool(partial(IncomingPack, store, caps=caps)) as incoming:
-            await feed(packets.rest(), incoming.write, most=caps.pack_bytes + 1)
+
+            def take(piece: bytes) -> None:
+                state.blobs.spool.check_room(len(piece))
+                incoming.write(piece)
+
+            await feed(packets.rest(), take, most=caps.pack_bytes + 1)
             await run_in_threadpool(incoming.finish, partial(approve_pointers, state, access))
     except GitError as error:
         await packets.drain()
