@@ -73,6 +73,6 @@ class Git:
         """What a command prints."""
         refs = self.hub.ask("GET", f"/api/{self.type}s/{self.full_name}/refs?include_prs=1", "alice").json()
         packed = [f"{each['targetCommit']} {each['ref']}" for found in refs.values() for each in found]
-        (self.folder / "packed-refs").write_text("# pack-refs with: sorted\n" + "\n".join(sorted(packed)) + "\n")
+        (self.folder / "packed-refs").write_text("\n".join(packed) + "\n")
         command = ["git", "-C", str(self.folder), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -64,21 +64,46 @@ def test_the_file_system(hub: Hub, files: str) -> None:
     assert not fs.exists(f"{files}/d0/new.txt")
 
 
-def run(hub: Hub, tmp_path: Path, program: str, user: str | None = None) -> str:
-    """What a program prints that knows of the hub by its environment alone."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    if user:
-        environment["HF_TOKEN"] = hub.tokens[user]
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+PROGRAM = """
+import datasets
+from transformers import AutoModel, AutoTokenizer
+datasets.disable_progress_bars()
+model = AutoModel.from_pretrained("alice/tiny-bert")
+print(model.pooler.dense.bias.tolist())
+print(AutoTokenizer.from_pretrained("alice/tiny-bert").tokenize("the movie is good."))
+rows = datasets.load_dataset("alice/rows", split="train")
+print(len(rows), rows[3])
+print(datasets.load_dataset("alice/table")["train"]["label"][:])
+streamed = datasets.load_dataset("alice/rows", split="train", streaming=True)
+print(next(iter(streamed)))
+"""
 
 
-def test_transformers_loads_a_model(hub: Hub, tmp_path: Path) -> None:
-    """A private model: configuration, weights and tokenizer come from the hub, by name alone."""
-    safetensors_torch = pytest.importorskip("safetensors.torch")
+def test_transformers_and_datasets_load_by_name(hub: Hub, tmp_path: Path) -> None:
+    """A private model and private rows, in a process that knows of the hub by its environment alone."""
+    pytest.importorskip("datasets")
     torch = pytest.importorskip("torch")
+    safetensors_torch = pytest.importorskip("safetensors.torch")
+    _put_model(hub, safetensors_torch.save({"pooler.dense.bias": torch.arange(8.0)}, metadata={"format": "pt"}))
+    api = hub.api("alice")
+    for name, path, data in (("rows", "train.jsonl", ROWS), ("table", "data.csv", "text,label\na,0\nb,1\n")):
+        api.create_repo(f"alice/{name}", repo_type="dataset", private=True)
+        api.upload_file(path_or_fileobj=data.encode(), path_in_repo=path, repo_id=f"alice/{name}", repo_type="dataset")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_TOKEN": hub.tokens["alice"]}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]",
+        "['the', 'movie', 'is', 'good', '.']",
+        "10 {'text': 'row 3', 'label': 1}",
+        "[0, 1]",
+        "{'text': 'row 0', 'label': 0}",
+    ]
+    assert api.model_info("alice/tiny-bert").config == {"architectures": ["BertModel"], "model_type": "bert"}
+
+
+def _put_model(hub: Hub, weights: bytes) -> None:
     hub.api("alice").create_repo("alice/tiny-bert", private=True)
     config = {
         "architectures": ["BertModel"],
@@ -90,10 +115,9 @@ def test_transformers_loads_a_model(hub: Hub, tmp_path: Path) -> None:
         "vocab_size": 12,
         "max_position_embeddings": 16,
     }
-    weights = safetensors_torch.save({"pooler.dense.bias": torch.arange(8.0)}, metadata={"format": "pt"})
-    sha256 = put_large(hub, "alice/tiny-bert", weights)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "movie", "a", "the", "is", "."]
-    commit(
+    sha256 = put_large(hub, "alice/tiny-bert", weights)
+    answer = commit(
         hub,
         "alice/tiny-bert",
         ("file", {"path": "config.json", "content": json.dumps(config)}),
@@ -101,41 +125,4 @@ def test_transformers_loads_a_model(hub: Hub, tmp_path: Path) -> None:
         ("file", {"path": "tokenizer_config.json", "content": '{"tokenizer_class": "BertTokenizer"}'}),
         ("lfsFile", {"path": "model.safetensors", "algo": "sha256", "oid": sha256, "size": len(weights)}),
     )
-    program = """
-from transformers import AutoModel, AutoTokenizer
-model = AutoModel.from_pretrained("alice/tiny-bert")
-print(model.pooler.dense.bias.tolist())
-print(AutoTokenizer.from_pretrained("alice/tiny-bert").tokenize("the movie is good."))
-"""
-    assert run(hub, tmp_path, program, "alice").splitlines() == [
-        "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]",
-        "['the', 'movie', 'is', 'good', '.']",
-    ]
-    info = hub.api("alice").model_info("alice/tiny-bert")
-    assert info.config == {"architectures": ["BertModel"], "model_type": "bert"}
-
-
-def test_datasets_loads_and_pushes(hub: Hub, tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
-    hub.api("alice").create_repo("alice/rows", repo_type="dataset")
-    api = hub.api("alice")
-    table = b"text,label\na,0\nb,1\n"
-    api.upload_file(
-        path_or_fileobj=ROWS.encode(), path_in_repo="train.jsonl", repo_id="alice/rows", repo_type="dataset"
-    )
-    api.create_repo("alice/table", repo_type="dataset", private=True)
-    api.upload_file(path_or_fileobj=table, path_in_repo="data.csv", repo_id="alice/table", repo_type="dataset")
-    program = """
-import datasets
-datasets.disable_progress_bars()
-rows = datasets.load_dataset("alice/rows", split="train")
-print(len(rows), rows[3])
-print(datasets.load_dataset("alice/table")["train"]["label"][:])
-streamed = datasets.load_dataset("alice/rows", split="train", streaming=True)
-print(next(iter(streamed)))
-"""
-    assert run(hub, tmp_path, program, "alice").splitlines() == [
-        "10 {'text': 'row 3', 'label': 1}",
-        "[0, 1]",
-        "{'text': 'row 0', 'label': 0}",
-    ]
+    assert answer.status_code == 200
