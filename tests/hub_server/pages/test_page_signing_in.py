@@ -49,9 +49,9 @@ def test_a_session_is_kept_as_a_digest_and_ends(hub: Hub, nobody: Browser) -> No
 
 
 def test_cookies_are_secure_under_https(tmp_path: object) -> None:
-    with hub_on_loopback(tmp_path / "root", public_url="https://hub.example.org") as hub:  # type: ignore[operator]
-        with Browser(hub.url) as browser:
-            kept = browser.get("/login").headers["set-cookie"]
+    address = "https://hub.example.org"
+    with hub_on_loopback(tmp_path / "root", public_url=address) as hub, Browser(hub.url) as browser:  # type: ignore[operator]
+        kept = browser.get("/login").headers["set-cookie"]
     assert kept.startswith("__Host-enfold_form=") and "; Secure" in kept and "Path=/" in kept
 
 
@@ -127,7 +127,10 @@ def test_the_key_of_one_browser_is_of_no_use_to_another(hub: Hub, alice: Browser
 
 
 def test_every_form_of_every_page_carries_a_key(hub: Hub, alice: Browser, nobody: Browser) -> None:
-    for browser, paths in ((nobody, ["/login"]), (alice, ["/new", "/settings", "/settings/tokens", "/organizations/lab"])):
+    for browser, paths in (
+        (nobody, ["/login"]),
+        (alice, ["/new", "/settings", "/settings/tokens", "/organizations/lab"]),
+    ):
         for path in paths:
             forms = [form for form in browser.read(path).forms if form.method == "post"]
             assert forms and all(form.fields.get("form_key") for form in forms), path
@@ -172,7 +175,10 @@ def test_the_first_admin(tmp_path: object) -> None:
     from enfold.hub.server.settings import HubSettings
 
     root = tmp_path / "root"  # type: ignore[operator]
-    with background_hub(HubSettings(root=root, port=0, trusted_proxies=("127.0.0.0/8",))) as url, Browser(url) as browser:
+    with (
+        background_hub(HubSettings(root=root, port=0, trusted_proxies=("127.0.0.0/8",))) as url,
+        Browser(url) as browser,
+    ):
         records = Records(root / "hub.sqlite")
         with records.write() as session:
             old, link = invitations.setup_link(session), invitations.setup_link(session)
