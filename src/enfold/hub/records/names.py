@@ -19,10 +19,10 @@ RESERVED = frozenset(
     """
     about account accounts admin api apps assets auth avatars bucket buckets cas chat collection collections console
     dataset datasets docs enterprise explore favicon.ico feed front git health help home hub inference invite join
-    kernel kernels learn login logout me metrics model models new notifications oauth openapi.json org organization
-    organizations papers password posts pricing privacy raw register resolve robots.txt search security settings
-    setup sign-in signin signup space spaces static status support tags tasks terms token tokens trending user users v1
-    v2 web webhooks welcome
+    kernel kernels learn lfs login logout me metrics model models new notifications oauth openapi.json org organization
+    organizations papers password posts pricing privacy raw register resolve robots.txt search security settings setup
+    sign-in signin signup space spaces static status support tags tasks terms token tokens trending user users v1 v2 web
+    webhooks welcome
     """.split()
 )
 """First pieces of addresses that are kept for the server, beside those its routes have now."""
