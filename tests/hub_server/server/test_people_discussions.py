@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -431,3 +432,36 @@ def test_a_branch_can_be_the_base_of_a_pull_request(hub: Hub, repo: str) -> None
     assert read.target_branch == "refs/heads/next"
     alice.merge_pull_request(repo, read.num)
     assert alice.file_exists(repo, "x.txt", revision="next") and not alice.file_exists(repo, "x.txt")
+
+
+def test_numbers_are_given_out_once_and_a_merge_happens_once(hub: Hub, repo: str, writer: Writer) -> None:
+    bob = hub.api("bob")
+
+    def together(*calls: Callable[[], object]) -> list[object]:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            futures = [pool.submit(call) for call in calls]
+            return [future.exception() or future.result() for future in futures]
+
+    opened = together(
+        *(lambda: bob.create_discussion(repo, "At once", description="x") for _ in range(4)),
+        *(lambda: bob.create_pull_request(repo, "At once") for _ in range(4)),
+    )
+    assert sorted(each.num for each in opened) == list(range(1, 9))  # type: ignore[attr-defined]
+    pull = writer.open_with("bob", repo, "Once", once__txt=b"x")
+    before = writer.head(repo)
+    merged = together(*(lambda: hub.api("alice").merge_pull_request(repo, pull.number) for _ in range(4)))
+    assert merged.count(None) == 1 and all(each is None or "merged" in str(each) for each in merged)
+    store = writer.state.objects(writer.repository(repo))
+    assert store.commit(writer.head(repo)).parents == (before, pull.commit)
+
+
+def test_merges_and_commits_at_once_lose_nothing(hub: Hub, repo: str, writer: Writer) -> None:
+    pulls = [writer.open_with("bob", repo, f"Number {n}", **{f"pull-{n}": b"x"}) for n in range(3)]
+    alice = hub.api("alice")
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(alice.merge_pull_request, repo, pull.number) for pull in pulls]
+        futures += [pool.submit(writer.commit, "alice", repo, **{f"main-{n}": b"y"}) for n in range(3)]
+        for future in futures:
+            future.result()
+    files = set(alice.list_repo_files(repo))
+    assert files == {".gitattributes", *(f"pull-{n}" for n in range(3)), *(f"main-{n}" for n in range(3))}
