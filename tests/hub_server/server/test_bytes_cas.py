@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 import time
@@ -22,6 +23,7 @@ from enfold.hub.records.permissions import downloadable, may
 from enfold.hub.records.repositories import find_repository
 from enfold.hub.records.schema import Repository
 from enfold.hub.server import signing
+from enfold.hub.server.routes import cas as cas_routes
 
 Chunks = Sequence[bytes]
 
@@ -148,6 +150,23 @@ def test_what_is_wrong_with_a_xorb_or_a_shard_is_said(hub: Hub, repo: str) -> No
     assert cas.shard((chunks, 0, 5), proofs=[bytes(32)]).status_code == 400
     assert cas.ask("POST", "/v2/shards", content=b"junk").status_code == 400
     assert cas.reconstruction(chunks).status_code == 404
+
+
+def test_a_shard_that_takes_long_is_followed_while_it_is_checked(
+    hub: Hub, repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the status was sent before the end: lines tell of progress, and the last one of the result or the error."""
+    monkeypatch.setattr(cas_routes, "_PATIENCE_SECONDS", 0)
+    chunks = some_chunks()
+    cas = Cas.of(hub, repo, "alice")
+    cas.xorb(chunks)
+    size = len(b"".join(chunks))
+    *before, last = [json.loads(line) for line in cas.shard((chunks, 0, 5)).text.splitlines()]
+    assert last == {"type": "result", "result": 1}
+    assert before in ([], [{"type": "validating", "verified": size, "total": size}])
+    (failed,) = [json.loads(line) for line in cas.shard((some_chunks(), 0, 5)).text.splitlines()]
+    assert failed.pop("message").endswith("which was not uploaded here; upload it first")
+    assert failed == {"type": "error", "retryable": False}
 
 
 def test_a_xorb_of_somebody_else_is_like_one_that_is_not_here(hub: Hub, repo: str, theirs: str) -> None:
