@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -30,8 +31,7 @@ from enfold.hub.store.attributes import IgnoreRules, Rules
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["content"])
-_bounded = APIRouter(route_class=BoundedRoute)
+router = APIRouter(tags=["content"], route_class=BoundedRoute)
 
 _MOST_FILES = 1000
 _FED_AT_ONCE = 512 * 1024
@@ -64,7 +64,7 @@ class Card(_Body):
     repo_type: Literal["model", "dataset", "space"] | None = Field(None, alias="repoType")
 
 
-@_bounded.post("/api/{kind:kind}/{repo:repo}/preupload/{revision:piece}", summary="How files are to be sent")
+@router.post("/api/{kind:kind}/{repo:repo}/preupload/{revision:piece}", summary="How files are to be sent")
 def preupload(
     revision: str, body: Plan, access: ApiRead, state: State, create_pr: _CreatePullRequest = False
 ) -> dict[str, Any]:
@@ -91,17 +91,6 @@ def preupload(
     return {"files": files}
 
 
-@router.post(
-    "/api/{kind:kind}/{repo:repo}/commit/{revision:piece}",
-    summary="Commit",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "A header, then one operation a line.",
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
-        }
-    },
-)
 async def commit(
     request: Request, revision: str, access: ApiRead, state: State, create_pr: _CreatePullRequest = False
 ) -> JSONResponse:
@@ -129,7 +118,23 @@ async def commit(
         return await run_in_threadpool(_landed, request, access, draft, lines, ref, create_pr)
 
 
-@_bounded.post("/api/validate-yaml", summary="Whether a card can be read")
+router.add_api_route(
+    "/api/{kind:kind}/{repo:repo}/commit/{revision:piece}",
+    commit,
+    methods=["POST"],
+    route_class_override=APIRoute,  # it bounds its lines, not its body
+    summary="Commit",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "A header, then one operation a line.",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        }
+    },
+)
+
+
+@router.post("/api/validate-yaml", summary="Whether a card can be read")
 def validate_card(body: Card) -> dict[str, Any]:
     """Faults of the YAML header of a README.md (400), and warnings."""
     warnings: list[dict[str, str]] = []
@@ -216,6 +221,3 @@ def _there_now(store: ObjectStore, tree: str, path: bytes) -> str | None:
         return None
     pointer = pointer_at(store, entry.oid)
     return entry.oid if pointer is None else pointer.sha256
-
-
-router.include_router(_bounded)
