@@ -20,6 +20,7 @@ from enfold.hub.server.routes import (
     lfs_copies,
     likes,
     listings,
+    oauth,
     operation,
     refs,
     repositories,
@@ -36,6 +37,7 @@ __all__ = ["ROUTERS", "first_pieces", "routers"]
 ROUTERS: tuple[APIRouter, ...] = (
     operation.router,
     identity.router,
+    oauth.router,
     repositories.router,
     access_requests.router,
     discussions.router,
