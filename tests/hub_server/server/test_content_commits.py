@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from pathlib import Path
 
 import pytest
-from content_cases import Git, commit, put_large
+from content_cases import Git, commit, put_large, repository
 from hub_on_loopback import Hub, hub_on_loopback
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RevisionNotFoundError
@@ -316,6 +317,24 @@ def test_bad_lines(hub: Hub, repo: str, body: str, says: str) -> None:
     answer = hub.ask("POST", f"/api/models/{repo}/commit/main", "alice", content=body)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(says) or says in answer.json()["error"]
+
+
+def test_a_body_that_is_cut_off_leaves_nothing_behind(hub: Hub, repo: str) -> None:
+    before = head(hub, repo)
+    address = hub.url.removeprefix("http://").split(":")
+    body = (HEADER + json.dumps({"key": "file", "value": {"path": "a", "content": "x"}})).encode()
+    request = (
+        f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {hub.tokens['alice']}\r\n"
+        f"Content-Length: {len(body) + 10}\r\n\r\n"
+    )
+    with socket.create_connection((address[0], int(address[1]))) as connection:
+        connection.sendall(request.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        connection.recv(1000)
+    row = repository(hub, repo)
+    assert head(hub, repo) == before
+    assert not list((hub.root / "repos" / row.uid[:2] / row.uid / "packs").glob(".incoming*"))
 
 
 def test_files_that_are_too_large_for_git(tmp_path: Path) -> None:

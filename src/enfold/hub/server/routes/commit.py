@@ -24,6 +24,7 @@ from enfold.hub.server.lookalikes import look_alike
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import RepositoryAddress
 from enfold.hub.server.pull_requests import check_may_push, open_pull_request
+from enfold.hub.server.receiving import feed, pieces
 from enfold.hub.server.revisions import branch_ref, resolve
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import ObjectStore, check_path, trees
@@ -34,7 +35,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["content"], route_class=BoundedRoute)
 
 _MOST_FILES = 1000
-_FED_AT_ONCE = 512 * 1024
+_LONGEST = 4 << 30
 _CreatePullRequest = Annotated[bool, Query(description="Open a pull request with it; reading is enough for that.")]
 
 
@@ -102,14 +103,8 @@ async def commit(
     with ExitStack() as stack:
         draft = await run_in_threadpool(stack.enter_context, Draft(state, access.repository))
         lines = CommitLines(draft, ref, most=state.settings.max_regular_bytes)
-        held = bytearray()
         try:
-            async for data in request.stream():
-                held += data
-                if len(held) >= _FED_AT_ONCE:
-                    await run_in_threadpool(lines.feed, bytes(held))
-                    held.clear()
-            await run_in_threadpool(lines.feed, bytes(held))
+            await feed(pieces(request), lines.feed, most=_LONGEST)
             await run_in_threadpool(lines.finish)
         except HubError as error:
             # The rest of the body is not read, so the connection cannot be used again.
