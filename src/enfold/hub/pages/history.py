@@ -28,7 +28,7 @@ _LARGEST = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PatchLine:
-    """One line of a patch: ``added``, ``removed``, ``where`` or ``same``, with its numbers before and after."""
+    """One line of a patch with its numbers: ``file``, ``added``, ``removed``, ``where`` or ``same``."""
 
     kind: str
     old: int | None
@@ -82,7 +82,7 @@ def commit(page: Here, place: str, oid: str) -> Response:
             if len(files) == _MOST_FILES or left <= 0:
                 more = True
                 break
-            lines = list(islice(lines_of(patch), left)) if patch.shown else []
+            lines = list(islice(lines_of(patch.text), left)) if patch.shown else []
             left -= len(lines)
             files.append((patch, lines))
     return page.render(
@@ -97,13 +97,16 @@ def commit(page: Here, place: str, oid: str) -> Response:
     )
 
 
-def lines_of(patch: FilePatch) -> Iterator[PatchLine]:
-    """The lines of a patch without its head."""
+def lines_of(patch: bytes) -> Iterator[PatchLine]:
+    """The lines of a patch; of the head of each file, only the names."""
     old = new = 0
     inside = False
-    for raw in patch.text.split(b"\n"):
+    for raw in patch.split(b"\n"):
         line = raw.decode("utf-8", "replace")
-        if line.startswith("@@ "):
+        if line.startswith("diff --git "):
+            inside = False
+            yield PatchLine("file", None, None, line.removeprefix("diff --git "))
+        elif line.startswith("@@ "):
             inside = True
             before, after = line.split()[1:3]
             old, new = int(before[1:].partition(",")[0]), int(after[1:].partition(",")[0])

@@ -6,7 +6,7 @@ for (const button of document.querySelectorAll("button.copy")) {
   button.hidden = false;
   const words = button.textContent;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
+    await navigator.clipboard.writeText(button.closest(".copied").querySelector("pre").textContent);
     button.textContent = button.dataset.done;
     setTimeout(() => { button.textContent = words; }, 1500);
   });

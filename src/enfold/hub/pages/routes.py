@@ -16,6 +16,7 @@ from enfold.hub.pages import (
     repository,
     settings_pages,
     signing_in,
+    talking,
 )
 
 __all__ = ["PAGES"]
@@ -31,5 +32,6 @@ PAGES: tuple[APIRouter, ...] = (
     making.router,
     files.router,
     history.router,
+    talking.router,
     repository.router,
 )
