@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hub_on_loopback import Hub, hub_on_loopback
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RevisionNotFoundError
 
+from enfold.hub.server import state
 from enfold.hub.store.pointer import Pointer
 
 SUBMODULE_THAT_HARMS = b'[submodule "../x"]\n\tpath = x\n\turl = https://example.org/x\n'
@@ -179,6 +181,24 @@ def test_many_writers_lose_nothing(hub: Hub, repo: str) -> None:
         thread.join()
     assert statuses == [200] * 8
     assert len(hub.api("alice").list_repo_files(repo)) == 9
+
+
+def test_packs_are_put_together_after_many_commits(
+    hub: Hub, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "_MOST_PACKS", 20)
+    for number in range(24):
+        assert commit(hub, repo, file(f"{number:02d}", b"%d" % number)).status_code == 200
+    row = repository(hub, repo)
+    packs = hub.root / "repos" / row.uid[:2] / row.uid / "packs"
+    deadline = time.monotonic() + 20
+    while len(list(packs.glob("*.pack"))) > 20 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(list(packs.glob("*.pack"))) <= 20
+    git = Git(hub, repo, tmp_path / "git")
+    git("fsck", "--strict")
+    assert git("rev-list", "--count", "main").strip() == "25"
+    assert hub.ask("GET", f"/{repo}/raw/main/07").text == "7"
 
 
 def test_a_pull_request_instead_of_a_commit(hub: Hub, repo: str) -> None:
