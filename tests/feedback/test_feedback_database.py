@@ -177,7 +177,7 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
 def test_a_writer_that_never_ends_is_an_error_with_the_way_out(
     sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enfold.feedback.database, "_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(enfold.databases, "_WAIT_SECONDS", 0.2)
     with FeedbackStore(sqlite_file) as store:
         other = sqlite3.connect(sqlite_file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

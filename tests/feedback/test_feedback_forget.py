@@ -128,7 +128,7 @@ def test_a_server_goes_on_recording_while_a_user_is_forgotten(address: str, tmp_
 def test_an_old_copy_that_another_process_keeps_open_is_said_and_the_next_try_finishes(
     sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enfold.feedback.database, "_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(enfold.databases, "_WAIT_SECONDS", 0.2)
     monkeypatch.setattr(enfold.feedback.forgetting, "_WAIT_SECONDS", 0.2)
     with FeedbackStore(sqlite_file) as store:
         fill(store)

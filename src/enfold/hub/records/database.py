@@ -1,26 +1,15 @@
-"""The engine under the records: its address, the settings of a connection, transactions, and errors in plain words.
-
-SQLite runs with a write-ahead log and a full sync at each commit, and a writing transaction takes the write lock at
-its start; PostgreSQL runs with ``synchronous_commit = on``. Both give one promise: when :meth:`Database.write` has
-returned, what was written survives a killed process and a power cut.
-"""
+"""Opening the database under the records."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any
-from urllib.parse import quote
 
-import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from enfold.errors import ServiceError, SettingsError, near, require
+from enfold import databases
 
 __all__ = ["FORMAT", "VERSION_TABLE", "Database"]
 
@@ -29,227 +18,50 @@ FORMAT = "0009"
 VERSION_TABLE = "enfold_hub_version"
 """Where alembic notes the format; a name of its own, so that a PostgreSQL database may be shared."""
 
-_WAIT_SECONDS = 60
 _CONNECTIONS = 48
-_LOCK = 0x656E666875  # the PostgreSQL lock under which one process at a time brings the format up to date
-_SECRET_OPTIONS = ("password", "sslpassword")
-_WAYS_OUT = {
-    "database is locked": f"another process has been writing for {_WAIT_SECONDS} s: stop it, or try again later",
-    "file is not a database": "give another path, or move that file away",
-    "disk is full": "free some space and try again",
-    "readonly database": "give write permission on the file and on its folder",
-    "unable to open database file": "the folder must allow making files in it",
-    "connection failed": "check that PostgreSQL runs there and that the user and the password are right",
-}
-"""What to do, by a part of the driver's message."""
+_BROKEN_RULES = (IntegrityError,)  # of the schema: who wrote the statement knows what it means
+_KIND = databases.Kind(
+    name="the hub's database",
+    contents="a hub",
+    purpose="a hub on PostgreSQL",
+    migrations="enfold.hub.records:migrations",
+    version_table=VERSION_TABLE,
+    format=FORMAT,
+    lock=0x656E666875,
+    pragmas=("cache_size = -16000",),
+    engine={"pool_size": _CONNECTIONS, "max_overflow": 0},
+)
 
 
-class Database:
-    """An engine with the hub's settings on it, and the transactions that the records are written in.
+class Database(databases.Database):
+    """The engine and the transactions that the records are written in.
 
     Args:
         reference: a file, ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
 
     Raises:
-        SettingsError: the address is of another kind, or names no file.
-        ServiceError: the database cannot be reached, is not a hub's, or has a newer format.
-        MissingExtra: PostgreSQL's driver is not installed.
+        SettingsError, ServiceError, MissingExtra: as :class:`enfold.databases.Database`.
     """
 
     def __init__(self, reference: str | Path) -> None:
-        url = _url(reference)
-        self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.name = str(url.database) if self.is_sqlite else _shown(url)
-        """The address without its password, for messages."""
-        self._secrets = _secrets(url)
-        self._writing = Lock()
-        pool = {"pool_size": _CONNECTIONS, "max_overflow": 0}
-        if self.is_sqlite:
-            self._make_file(Path(self.name))
-            self.engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, **pool)
-            sa.event.listen(self.engine, "connect", _set_up_sqlite)
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
-        else:
-            require("psycopg", extra="postgres", purpose="a hub on PostgreSQL")
-            given = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
-            self.engine = sa.create_engine(url, pool_pre_ping=True, connect_args=given, **pool)
-            sa.event.listen(self.engine, "connect", _set_up_postgres)
-        self._immediate = self.engine.execution_options(begin_with="BEGIN IMMEDIATE")
-        try:
-            self._bring_up_to_date()
-        except BaseException:
-            self.engine.dispose()
-            raise
+        super().__init__(reference, _KIND)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that only reads; objects stay usable after it."""
-        with self._plain_errors(), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
-            yield session
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that writes: on leaving it the data are on the disk, or an error was raised.
-
-        SQLite takes the write lock at the start, so that a transaction never fails half way for want of it; threads
-        of one process queue here instead of polling for the file's lock.
-        """
         with (
-            self._turn(),
-            self._plain_errors(),
-            Session(self._immediate, expire_on_commit=False) as session,
-            session.begin(),
+            self.plain_errors(but=_BROKEN_RULES),
+            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
         ):
             yield session
 
     @contextmanager
-    def outside_transactions(self) -> Iterator[sa.Connection]:
-        """A connection on which each statement stands alone, for ``VACUUM`` and ``PRAGMA``."""
-        with self._plain_errors(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection.execution_options(begin_with=None)
-            else:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-            yield connection
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        self.engine.dispose()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self.is_sqlite:
-            with self._writing:
-                yield
-        else:
-            yield
-
-    def _make_file(self, path: Path) -> None:
-        """Make the SQLite file before SQLite does: it is for the owner's eyes only."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise ServiceError(f"cannot open the hub's database {self.name}: {error.strerror}") from error
-
-    def _bring_up_to_date(self) -> None:
-        """Run the steps that this database has not had; only one process does it, the others wait and find it done."""
-        with self.read() as session:
-            if self._format(session.connection()) == FORMAT:
-                return
-        with self.write() as session:
-            connection = session.connection()
-            if not self.is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            found = self._format(connection)
-            if found == FORMAT:
-                return
-            from alembic import command
-            from alembic.config import Config
-            from alembic.script import ScriptDirectory
-
-            config = Config()
-            config.set_main_option("script_location", "enfold.hub.records:migrations")
-            config.set_main_option("path_separator", "os")
-            known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-            if found is not None and found not in known:
-                raise ServiceError(
-                    f"the hub's database {self.name} has format {found!r}, newer than {FORMAT!r}, the newest that "
-                    "this version reads; upgrade Enfold: pip install --upgrade enfold"
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-    def _format(self, connection: sa.Connection) -> str | None:
-        if not sa.inspect(connection).has_table(VERSION_TABLE):
-            return None
-        return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-
-    @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sa.exc.IntegrityError:
-            raise  # a broken rule of the schema: who wrote the statement knows what it means
-        except sa.exc.DBAPIError as error:
-            # Without the original in the chain: its text holds the values of the statement.
-            raise ServiceError(f"the hub's database {self.name} failed: {self._reason(error.orig)}") from None
-        except sa.exc.TimeoutError:
-            raise ServiceError(
-                f"the hub's database {self.name} failed: all connections were in use for 30 s; try again later"
-            ) from None
-
-    def _reason(self, error: BaseException | None) -> str:
-        """The first line of a driver's message, without passwords, and what to do about it."""
-        lines = str(error).strip().splitlines()
-        reason = lines[0] if lines else type(error).__name__
-        for secret in self._secrets:
-            reason = reason.replace(secret, "***")
-        for sign, way_out in _WAYS_OUT.items():
-            if sign in reason:
-                return f"{reason}; {way_out}"
-        return reason
-
-
-def _url(reference: str | Path) -> sa.URL:
-    """Read an address; a bare path is a SQLite file, and every PostgreSQL address goes through psycopg 3."""
-    if isinstance(reference, Path) or "://" not in reference:
-        return sa.URL.create("sqlite", database=str(Path(reference).expanduser()))
-    try:
-        url = sa.make_url(reference)
-    except (sa.exc.ArgumentError, ValueError):
-        # The address is not shown: it may hold a password at a place that only a parser could find.
-        raise SettingsError(
-            "the address of the hub's database cannot be read; it looks like sqlite:///FILE or "
-            "postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters of the password percent-encoded"
-        ) from None
-    kind = url.get_backend_name()
-    if kind == "sqlite":
-        if url.database in (None, "", ":memory:"):
-            raise SettingsError(f"a hub must outlive its process, and {reference!r} names no file: sqlite:///FILE")
-        return sa.URL.create("sqlite", database=url.database)
-    if kind in ("postgresql", "postgres"):
-        return url.set(drivername="postgresql+psycopg")
-    known = ["sqlite", "postgresql"]
-    raise SettingsError(f"a hub cannot be kept in {kind!r}; it can in: {', '.join(known)}{near(kind, known)}")
-
-
-def _shown(url: sa.URL) -> str:
-    return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
-
-
-def _secrets(url: sa.URL) -> tuple[str, ...]:
-    given = [url.password, *(url.query.get(name) for name in _SECRET_OPTIONS)]
-    plain = [secret for secret in given if isinstance(secret, str) and secret]
-    return tuple(sorted({*plain, *(quote(secret, safe="") for secret in plain)}, key=len, reverse=True))
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    """Settings of one SQLite connection; the driver's own transactions are off, `_begin_sqlite` opens them."""
-    connection.isolation_level = None
-    # Two processes that open a new file at once may both try to change its mode, and SQLite does not wait here.
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
-    connection.execute("PRAGMA checkpoint_fullfsync = ON")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -16000")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    statement = connection.get_execution_options().get("begin_with", "BEGIN")
-    if statement:
-        connection.exec_driver_sql(statement)
-
-
-def _set_up_postgres(connection: Any, _record: Any) -> None:
-    connection.execute("SET synchronous_commit = on")
-    connection.commit()
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes: on leaving it the data are on the disk, or an error was raised."""
+        with (
+            self.turn(),
+            self.plain_errors(but=_BROKEN_RULES),
+            Session(self.immediate, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
