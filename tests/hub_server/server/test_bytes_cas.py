@@ -21,7 +21,7 @@ from large_files import batch, plain, send, sha256_of
 from enfold.hub.records import Grant, Principal, accounts, tokens
 from enfold.hub.records.permissions import downloadable, may
 from enfold.hub.records.repositories import find_repository
-from enfold.hub.records.schema import Repository
+from enfold.hub.records.schema import Quota, Repository
 from enfold.hub.server import signing
 from enfold.hub.server.routes import cas as cas_routes
 
@@ -318,6 +318,20 @@ def test_a_body_over_the_bound_is_refused(hub: Hub, repo: str) -> None:
     except httpx2.TransportError:
         return  # refused while the body was still on its way
     assert answer.status_code == 413
+
+
+def test_a_quota_holds_for_shards(tmp_path: Path) -> None:
+    chunks = some_chunks()
+    with hub_on_loopback(tmp_path / "root") as hub:
+        hub.api("alice").create_repo("alice/m")
+        with hub.records.write() as session:
+            session.add(Quota(account_id=accounts.user(session, "alice").id, bytes=9000))
+        cas = Cas.of(hub, "alice/m", "alice")
+        cas.xorb(chunks)
+        refused = cas.shard((chunks, 0, 5))
+        assert refused.status_code == 413
+        assert refused.json()["error"].startswith("alice may keep 9000 bytes and has 0:")
+        assert cas.shard((chunks, 0, 2)).status_code == 200
 
 
 def test_a_restarted_store_takes_its_old_tokens_and_another_store_does_not(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hub_on_loopback import Hub, hub_on_loopback
 from large_files import batch, plain, send, sha256_of
 
 from enfold.hub.records import accounts, tokens
+from enfold.hub.records.schema import Quota
 from enfold.hub.server import signing
 
 
@@ -314,6 +315,36 @@ def test_a_full_disk_is_said_before_anything_is_read(tmp_path: Path) -> None:
             507,
             "the hub has no room for this; ask its admin to free some",
         )
+
+
+def test_a_quota_is_said_before_anything_is_sent_and_holds_for_copies(tmp_path: Path) -> None:
+    data, more = noise(6000), noise(5000)
+    with hub_on_loopback(tmp_path / "root") as hub:
+        for repo in ("alice/m", "alice/n"):
+            hub.api("alice").create_repo(repo)
+        found = only(batch(hub, "alice/m", "alice", "upload", (sha256_of(data), 6000)))
+        for _ in range(2):  # sent twice, it counts once
+            assert plain.put(found["actions"]["upload"]["href"], content=data).status_code == 200
+        assert hub.api("alice").model_info("alice/m").used_storage == 6000
+        with hub.records.write() as session:
+            owner = accounts.user(session, "alice").id
+            session.add(Quota(account_id=owner, bytes=10_000, file_bytes=7000))
+        refused = batch(hub, "alice/n", "alice", "upload", (sha256_of(more), 5000))
+        assert (refused.status_code, refused.json()["error"]) == (
+            413,
+            "alice may keep 10000 bytes and has 6000: 5000 more do not fit; "
+            "delete repositories, or ask an admin of the hub for more",
+        )
+        one = batch(hub, "alice/n", "alice", "upload", ("a" * 64, 7001)).json()["error"]
+        assert one == "the file has 7001 bytes; a file of alice may have at most 7000"
+        wanted = {"target": {"name": "alice/n"}, "files": [{"sha256": sha256_of(data)}]}
+        copied = hub.ask("POST", "/api/models/alice/m/lfs-files/duplicate", "alice", json=wanted)
+        assert copied.status_code == 413
+        assert "error" in only(batch(hub, "alice/n", "alice", "download", (sha256_of(data), 6000)))
+        # What was sent before is here, and room that is made can be used.
+        assert "actions" not in only(batch(hub, "alice/m", "alice", "upload", (sha256_of(data), 6000)))
+        hub.api("alice").delete_repo("alice/m")
+        send(hub, "alice/n", "alice", more)
 
 
 def test_a_copy_links_what_its_author_may_read(hub: Hub, repo: str, name: str) -> None:

@@ -4,6 +4,7 @@ RecordsError             (an EnfoldError)
  ├─ InvalidName          a name that no account or repository may have (also an InputError)
  ├─ NameTaken            a name that is in use, whatever its case
  ├─ NotKnown             an account, a token, a repository that is not there
+ ├─ OverQuota            more bytes than an account may keep
  └─ RefMoved             a ref that is not where the writer believed it to be
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from enfold.errors import EnfoldError, InputError
 
-__all__ = ["InvalidName", "NameTaken", "NotKnown", "RecordsError", "RefMoved"]
+__all__ = ["InvalidName", "NameTaken", "NotKnown", "OverQuota", "RecordsError", "RefMoved"]
 
 
 class RecordsError(EnfoldError):
@@ -28,6 +29,10 @@ class NameTaken(RecordsError):
 
 class NotKnown(RecordsError):
     """Something that is not in the records."""
+
+
+class OverQuota(RecordsError):
+    """More bytes than an account may keep."""
 
 
 class RefMoved(RecordsError):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from enfold.hub.records.errors import NotKnown
 from enfold.hub.records.inserting import insert_if_absent
+from enfold.hub.records.quotas import check_quota
 from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, Link, Repository, now
 from enfold.hub.store.extents import Extent, LargeFile
 
@@ -80,10 +81,18 @@ def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by
 
     Raises:
         NotKnown: one is not stored.
+        OverQuota: the account may not keep so much; the transaction must not go on.
     """
+    added = []
     for sha256 in dict.fromkeys(sha256s):
         record = session.get(LargeFileRecord, sha256)
         if record is None or record.dead_at is not None:
             raise NotKnown(f"the large file {sha256} is not stored")
         record.named_at = now()
-        insert_if_absent(session, Link, repository_id=repository.id, sha256=sha256, by_id=by_id, created_at=now())
+        link = {"repository_id": repository.id, "sha256": sha256, "by_id": by_id, "created_at": now()}
+        if insert_if_absent(session, Link, **link):
+            added.append(record.size)
+    if added:
+        check_quota(session, repository, added)
+        mine = sa.update(Repository).where(Repository.id == repository.id)
+        session.execute(mine.values(used_storage=Repository.used_storage + sum(added)))

@@ -15,12 +15,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from enfold.errors import EnfoldError, InputError, ServiceError
-from enfold.hub.records.errors import InvalidName, NameTaken, NotKnown, RefMoved
+from enfold.hub.records.errors import InvalidName, NameTaken, NotKnown, OverQuota, RefMoved
 from enfold.hub.records.tokens import TokenFault
 from enfold.hub.store.git_errors import MalformedPath, MissingPath, PathConflict
 from enfold.hub.store.spool import StorageFull
@@ -153,6 +154,8 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(Moved, _on_moved)
     app.add_exception_handler(EnfoldError, _on_enfold_error)
     app.add_exception_handler(TokenFault, _on_token_fault)
+    app.add_exception_handler(UnicodeEncodeError, _on_text_that_is_none)
+    app.add_exception_handler(DataError, _on_text_that_is_none)
     app.add_exception_handler(Exception, _on_exception)
 
 
@@ -190,6 +193,8 @@ async def _on_enfold_error(request: Request, error: Exception) -> Response:
     """What the records and the store refuse, as the status it deserves."""
     if isinstance(error, RefMoved):
         return HubError(412, BRANCH_MOVED).response()
+    if isinstance(error, OverQuota):
+        return HubError(413, str(error)).response()
     if isinstance(error, NameTaken):
         return HubError(409, str(error)).response()
     if isinstance(error, InvalidName):
@@ -207,6 +212,11 @@ async def _on_enfold_error(request: Request, error: Exception) -> Response:
     status = 503 if isinstance(error, ServiceError) else 500
     headers = {"Retry-After": "5"} if status == 503 else None
     return HubError(status, "the hub cannot do this now; its log says why", headers=headers).response()
+
+
+async def _on_text_that_is_none(request: Request, error: Exception) -> Response:
+    """JSON can spell texts that are none: half of a surrogate pair, or, for a database, NUL."""
+    return HubError(422, "a text of the request holds half of a surrogate pair or NUL, which no text does").response()
 
 
 async def _on_exception(request: Request, error: Exception) -> Response:

@@ -23,7 +23,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from enfold.errors import EnfoldError, InputError
-from enfold.hub.records import xorbs
+from enfold.hub.records import links, xorbs
+from enfold.hub.records.errors import OverQuota
+from enfold.hub.records.quotas import check_quota
 from enfold.hub.records.schema import Repository
 from enfold.hub.server.access import Access
 from enfold.hub.server.errors import HubError
@@ -194,6 +196,9 @@ def _accept(state: HubState, access: Access, shard: bytes, report: Any) -> int:
     def admit(file: ShardFile) -> None:
         if file.size > most:
             raise HubError(413, f"file {file.hash} has {file.size} bytes, at most {most} are taken")
+        with state.records.read() as session:
+            known = links.linked(session, access.repository, [file.sha256 or ""])
+            check_quota(session, access.repository, [] if known else [file.size])
 
     def proved(name: str) -> str | None:
         with state.records.read() as session:
@@ -208,6 +213,8 @@ def _accept(state: HubState, access: Access, shard: bytes, report: Any) -> int:
             xorbs.note_files(session, files, repository, sender=principal)
     except MalformedXet as error:
         raise HubError(400, str(error)) from None
+    except OverQuota as error:
+        raise HubError(413, str(error)) from None
     return 1
 
 

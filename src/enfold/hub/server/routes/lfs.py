@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from enfold.hub.records import links
+from enfold.hub.records.quotas import check_quota
 from enfold.hub.records.schema import Repository
 from enfold.hub.server.access import Access, WebRead, WebWrite, check
 from enfold.hub.server.bodies import BoundedRoute
@@ -90,15 +91,19 @@ def batch(request: Request, body: BatchRequest, access: WebRead, state: State) -
         check(access.principal, "download", access.repository)
     if body.hash_algo != "sha256":
         raise HubError(409, f"files are known by their sha256 here, not by {body.hash_algo[:40]}")
+    most = state.settings.max_file_bytes
     with state.records.read() as session:
         wanted = [each.oid for each in body.objects if _SHA256.fullmatch(each.oid)]
         sizes = links.linked(session, access.repository, wanted)
+        if uploading:
+            new = [each.size for each in body.objects if each.oid not in sizes]
+            check_quota(session, access.repository, [size for size in new if 0 <= size <= most])
     addresses = _Addresses(state, access, f"{base_url(request)}/lfs")
     in_parts = "multipart" in body.transfers
     answers = []
     for each in body.objects:
         answer: dict[str, Any] = {"oid": each.oid, "size": each.size, "authenticated": True}
-        fault = _fault(each, sizes.get(each.oid), uploading, state.settings.max_file_bytes)
+        fault = _fault(each, sizes.get(each.oid), uploading, most)
         if fault is not None:
             answer = {"oid": each.oid, "size": each.size, "error": fault}
         elif not uploading:
