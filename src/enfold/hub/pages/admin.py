@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from enfold.errors import EnfoldError
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
 from enfold.hub.records import accounts, audit, sessions
 from enfold.hub.records.invitations import make_link, open_links, take_back
 from enfold.hub.records.schema import Account, AuditEntry, Repository, now
@@ -60,7 +59,7 @@ def change_user(page: _AdminHere, form: Form) -> Response:
             else:
                 raise HubError(422, "The form does not say what to do.")
             audit.note(session, page.principal, f"user.{what}", user.name)
-    except (EnfoldError, HubError) as fault:
+    except REFUSALS as fault:
         return _users(page, "", "", fault=str(fault.detail) if isinstance(fault, HubError) else str(fault))
     if link is not None:
         return _users(page, "", "", link=link, link_of=name)

@@ -10,21 +10,19 @@ from fastapi import Depends
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
-from enfold.hub.pages.page import Here
+from enfold.hub.pages.page import Here, Page
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.origins import base_url
 
-__all__ = ["Form", "text"]
+__all__ = ["Form", "check_key", "check_origin", "text"]
 
 _MOST_FIELDS = 500
 
 
 async def _sent(request: Request, page: Here) -> FormData:
-    _check_origin(request)
+    check_origin(request)
     form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
-    given = form.get("form_key")
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), page.form_key.encode()):
-        raise HubError(403, "This form is out of date. Go back, load the page again, and send it once more.")
+    check_key(form, page)
     return form
 
 
@@ -45,7 +43,15 @@ def text(form: FormData, name: str, *, longest: int = 1000) -> str:
     return found
 
 
-def _check_origin(request: Request) -> None:
+def check_key(form: FormData, page: Page) -> None:
+    """Refuse a form without the key that its page was given (403)."""
+    given = form.get("form_key")
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), page.form_key.encode()):
+        raise HubError(403, "This form is out of date. Go back, load the page again, and send it once more.")
+
+
+def check_origin(request: Request) -> None:
+    """Refuse a form that was sent from another address than the hub's own (403)."""
     origin = request.headers.get("origin")
     ours = base_url(request)
     if origin is None:

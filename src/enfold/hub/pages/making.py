@@ -6,10 +6,9 @@ from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from enfold.errors import EnfoldError
 from enfold.hub.pages.browsing import open_repository
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
 from enfold.hub.records import accounts, audit, may_create
 from enfold.hub.records.names import split_id
 from enfold.hub.records.principals import Role
@@ -56,7 +55,7 @@ def new(page: SignedInHere, form: Form) -> Response:
             private=given["private"] == "yes",
             sdk=(given["sdk"] if given["sdk"] in _SDKS else "static") if kind == "space" else None,
         )
-    except (EnfoldError, HubError) as fault:
+    except REFUSALS as fault:
         return _new(page, given, _said(fault))
     return page.go("/" + RepositoryAddress(made.type, made.full_name).place)  # type: ignore[arg-type]
 
@@ -98,7 +97,7 @@ def change_repository(page: SignedInHere, form: Form, place: str) -> Response:
                 raise HubError(422, "A repository without namespace is deleted by the API alone.")
             repositories.delete(old, principal, state)
             return page.go(f"/{owner}", said="deleted")
-    except (EnfoldError, HubError, ValidationError) as fault:
+    except (*REFUSALS, ValidationError) as fault:
         return _repository(page, place, _said(fault))
     raise HubError(422, "The form does not say what to do.")
 
@@ -124,7 +123,7 @@ def new_organization(page: SignedInHere, form: Form) -> Response:
                 taken_by_routes=page.state.taken_by_routes,
             )
             audit.note(session, page.principal, "org.add", made.name)
-    except EnfoldError as fault:
+    except REFUSALS as fault:
         return page.render("new_organization.html.j2", status=422, name=name, full_name=full_name, fault=str(fault))
     return page.go(f"/organizations/{made.name}", said="made")
 
@@ -160,7 +159,7 @@ def change_organization(page: SignedInHere, form: Form, name: str) -> Response:
             else:
                 raise HubError(422, "The form does not say what to do.")
             audit.note(session, page.principal, f"org.{what}", organization.name, user=text(form, "user"))
-    except (EnfoldError, HubError) as fault:
+    except REFUSALS as fault:
         return _organization(page, name, _said(fault))
     return page.go(f"/organizations/{name}", said="saved")
 

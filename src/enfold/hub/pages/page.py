@@ -23,18 +23,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from enfold.errors import EnfoldError
+from enfold.errors import EnfoldError, InputError, SettingsError
 from enfold.hub.pages import assets
 from enfold.hub.pages.language import Language, chosen_language, translated
-from enfold.hub.records import ANONYMOUS, Principal, sessions
+from enfold.hub.records import ANONYMOUS, Principal, RecordsError, sessions
 from enfold.hub.records.accounts import principal_for
 from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.errors import HubError, Moved
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.state import HubState, State
+from enfold.hub.store import GitError
 from enfold.web.pages import environment
 
-__all__ = ["Here", "Page", "PageRoute", "SignedInHere", "cookie_name", "safe_path"]
+__all__ = ["REFUSALS", "Here", "Page", "PageRoute", "SignedInHere", "cookie_name", "safe_path"]
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -50,7 +51,8 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Frame-Options": "DENY",
 }
-_LANGUAGE_COOKIE = "enfold_language"
+REFUSALS = (HubError, InputError, SettingsError, RecordsError, GitError)
+"""What is told on the page of a form. Failures of the hub itself are not: their texts are for its log."""
 _YEAR = 365 * 86_400
 _SAID = {
     "saved": "Saved.",
@@ -220,9 +222,13 @@ SignedInHere = Annotated[Page, Depends(_signed_in)]
 class PageRoute(BoundedRoute):
     """A route that answers with a page, also when something is wrong, and with the headers that pages have."""
 
+    def plain_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The framework's handler, on a body with a bound."""
+        return super().get_route_handler()
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The framework's handler, with errors as pages."""
-        handle = super().get_route_handler()
+        """The handler, with errors as pages."""
+        handle = self.plain_handler()
 
         async def shown(request: Request) -> Response:
             try:

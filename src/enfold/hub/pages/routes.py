@@ -17,6 +17,7 @@ from enfold.hub.pages import (
     settings_pages,
     signing_in,
     talking,
+    uploading,
 )
 
 __all__ = ["PAGES"]
@@ -33,5 +34,6 @@ PAGES: tuple[APIRouter, ...] = (
     files.router,
     history.router,
     talking.router,
+    uploading.router,
     repository.router,
 )

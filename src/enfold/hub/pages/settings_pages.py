@@ -7,9 +7,8 @@ from datetime import timedelta
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from enfold.errors import EnfoldError
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
 from enfold.hub.records import Grant, accounts, audit, passwords, sessions, tokens
 from enfold.hub.records.schema import Account, now
 from enfold.hub.server.errors import HubError
@@ -44,7 +43,7 @@ def settings(page: SignedInHere, form: Form) -> Response:
         if what == "password":
             _change_password(page, form)
             return page.go("/settings", said="password")
-    except (EnfoldError, HubError) as fault:
+    except REFUSALS as fault:
         return _settings(page, str(fault.detail) if isinstance(fault, HubError) else str(fault))
     raise HubError(422, "The form does not say what to do.")
 
@@ -72,7 +71,7 @@ def make_token(page: SignedInHere, form: Form) -> Response:
             owner = session.get_one(Account, page.principal.account_id)
             secret = tokens.create_token(session, owner, name, role=role, expires_at=until, grants=grants)  # type: ignore[arg-type]
             audit.note(session, page.principal, "token.add", f"{owner.name}/{name}", role=role)
-    except (EnfoldError, HubError) as fault:
+    except REFUSALS as fault:
         return _tokens(page, None, str(fault.detail) if isinstance(fault, HubError) else str(fault))
     return _tokens(page, secret, None)
 

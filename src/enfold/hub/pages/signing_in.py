@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from enfold.errors import EnfoldError
+from enfold.errors import InputError
 from enfold.hub.pages.forms import Form, text
 from enfold.hub.pages.page import Here, Page, PageRoute, safe_path
 from enfold.hub.records import Principal, TokenFault, accounts, audit, passwords, sessions
-from enfold.hub.records.errors import NotKnown
+from enfold.hub.records.errors import NotKnown, RecordsError
 from enfold.hub.records.invitations import Purpose, find_link, use_link
 from enfold.hub.records.schema import Account
 from enfold.hub.records.tokens import find_token
@@ -29,6 +29,7 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
+_FAULTS = (InputError, RecordsError)
 _TRIES = 10
 _TRIES_SECONDS = 900.0
 
@@ -150,7 +151,7 @@ def password(page: Here, form: Form, key: str = "") -> Response:
             sessions.end_all(session, user)
             audit.note(session, Principal.job("one-time link"), "user.password", user.name)
             _begin(page, session, user)
-    except EnfoldError as fault:
+    except _FAULTS as fault:
         return page.render("password.html.j2", status=422, name=name, fault=str(fault))
     return page.go("/")
 
@@ -176,7 +177,7 @@ def _join(page: Page, form: Form, purpose: Purpose, secret: str) -> Response:
                 accounts.add_member(session, accounts.account(session, organization, "org"), user)
             audit.note(session, Principal.job(f"{purpose} link"), "user.add", user.name, admin=user.is_admin)
             _begin(page, session, user)
-    except EnfoldError as fault:
+    except _FAULTS as fault:
         return page.render(
             "join.html.j2",
             status=422,

@@ -9,11 +9,10 @@ from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from enfold.errors import EnfoldError
 from enfold.hub.pages.browsing import Opened, open_repository
 from enfold.hub.pages.forms import Form, text
 from enfold.hub.pages.history import PatchLine, lines_of
-from enfold.hub.pages.page import Here, Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Here, Page, PageRoute, SignedInHere
 from enfold.hub.records.permissions import may
 from enfold.hub.server.access import Access
 from enfold.hub.server.errors import HubError
@@ -57,7 +56,7 @@ def new(page: SignedInHere, form: Form, place: str) -> Response:
     try:
         body = discussions.NewDiscussion(title=title, description=words)
         made = discussions.open_one(page.request, body, _access(opened), page.state)
-    except (EnfoldError, HubError, ValidationError) as fault:
+    except (*REFUSALS, ValidationError) as fault:
         return page.render(
             "new_discussion.html.j2",
             status=422,
@@ -94,7 +93,7 @@ def act(page: SignedInHere, form: Form, place: str, number: int) -> Response:
             discussions.merge(number, access, page.state, discussions.Merge(comment=words or None))
         else:
             raise HubError(422, "The form does not say what to do.")
-    except (EnfoldError, HubError, ValidationError) as fault:
+    except (*REFUSALS, ValidationError) as fault:
         return _show(page, opened, number, _said(fault))
     return page.go(f"/{opened.place}/discussions/{number}")
 

@@ -1,0 +1,137 @@
+"""Uploading files from a browser: one commit, in which each file is kept as the repository's attributes say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from enfold.hub.pages.browsing import Opened, crumbs, open_repository
+from enfold.hub.pages.forms import check_key, check_origin, text
+from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere
+from enfold.hub.records import links
+from enfold.hub.server.commits import Draft, Message, land
+from enfold.hub.server.errors import HubError, revision_not_found
+from enfold.hub.store import check_path
+from enfold.hub.store.attributes import Rules
+
+__all__ = ["router"]
+
+_MOST_BYTES = 500_000_000
+_MOST_FILES = 100
+_PIECE = 1 << 20
+
+
+class _UploadRoute(PageRoute):
+    """A page's route whose body is files; its own bound is checked before any of it is read."""
+
+    def plain_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The framework's handler, without the bound of other forms."""
+        return APIRoute.get_route_handler(self)
+
+
+router = APIRouter(include_in_schema=False, route_class=_UploadRoute)
+
+
+def _writable(page: SignedInHere, place: str, revision: str) -> Opened:
+    """A repository that the reader may write to, and a branch of it.
+
+    Raises:
+        HubError: they may not, or there is no such branch.
+    """
+    opened = open_repository(page, place, "write")
+    if revision not in opened.names()[0]:
+        raise revision_not_found(revision)
+    return opened
+
+
+_Writable = Annotated[Opened, Depends(_writable)]
+
+
+@router.get("/{place:place}/upload/{revision:piece}")
+@router.get("/{place:place}/upload/{revision:piece}/{path:pieces}")
+def upload_page(opened: _Writable, revision: str, path: str = "") -> Response:
+    """The form to upload files with."""
+    return _page(opened, revision, path.strip("/"), None)
+
+
+@router.post("/{place:place}/upload/{revision:piece}")
+@router.post("/{place:place}/upload/{revision:piece}/{path:pieces}")
+async def upload(request: Request, opened: _Writable, revision: str, path: str = "") -> Response:
+    """Commit the files of a form to a branch."""
+    check_origin(request)
+    declared = request.headers.get("content-length", "")
+    if not declared.isdigit():
+        raise HubError(411, "An upload has to say how long it is.")
+    if int(declared) > _MOST_BYTES:
+        message = f"These files have {int(declared):,} bytes together, and a browser may send {_MOST_BYTES:,} at once."
+        raise HubError(413, f"{message} Use hf upload for larger ones.", headers={"Connection": "close"})
+    async with request.form(max_files=_MOST_FILES, max_fields=20) as form:
+        check_key(form, opened.page)
+        files = [each for each in form.getlist("files") if isinstance(each, UploadFile) and each.filename]
+        folder, title = text(form, "folder").strip("/"), text(form, "title", longest=300)
+        try:
+            if not files:
+                raise HubError(422, "Choose at least one file.")
+            commit = await run_in_threadpool(_commit, opened, revision, folder, title, files)
+        except REFUSALS as fault:
+            said = str(fault.detail) if isinstance(fault, HubError) else str(fault)
+            return await run_in_threadpool(_page, opened, revision, folder, said)
+    return opened.page.go(f"/{opened.place}/commit/{commit}")
+
+
+def _commit(opened: Opened, revision: str, folder: str, title: str, files: Sequence[UploadFile]) -> str:
+    """The commit that the files became."""
+    state, repository, principal = opened.page.state, opened.repository, opened.principal
+    rules = Rules(opened.store, opened.store.commit(opened.commit_of(revision)).tree)
+    with Draft(state, repository) as draft:
+        names = []
+        for file in files:
+            name = f"{folder}/{file.filename}" if folder else str(file.filename)
+            path, size = check_path(name), file.size or 0
+            names.append(name)
+            if rules.is_large(path) or size > state.settings.max_regular_bytes:
+                draft.put_large(path, _keep_large(opened, file.file, size), size)
+            else:
+                draft.put(path, file.file.read())
+        message = Message(title or f"Upload {names[0] if len(names) == 1 else f'{len(names)} files'}")
+        return land(draft, f"refs/heads/{revision}", message, principal).commit
+
+
+def _keep_large(opened: Opened, file: BinaryIO, size: int) -> str:
+    """Keep a large file and let the repository use it; its sha256."""
+    state = opened.page.state
+    if size > state.settings.max_file_bytes:
+        raise HubError(413, f"the file has {size} bytes, and at most {state.settings.max_file_bytes} are taken")
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    file.seek(0)
+    with state.large_files.begin_upload(sha256, size) as upload:
+        while piece := file.read(_PIECE):
+            upload.write(piece)
+        kept = upload.commit()
+    with state.records.write() as session:
+        links.put_large_file(session, kept)
+        session.flush()
+        links.link(session, opened.repository, [sha256], by_id=opened.principal.account_id)
+    return sha256
+
+
+def _page(opened: Opened, revision: str, folder: str, fault: str | None) -> Response:
+    return opened.page.render(
+        "upload.html.j2",
+        status=200 if fault is None else 422,
+        opened=opened,
+        tab="files",
+        revision=revision,
+        crumbs=crumbs(folder),
+        folder=folder,
+        most=_MOST_BYTES,
+        fault=fault,
+    )
