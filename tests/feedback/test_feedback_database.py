@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from feedback_examples import LABELS, said, served
 
-import enfold.feedback.database
+import enfold.databases
 from enfold.errors import MissingExtra, ServiceError, SettingsError
 from enfold.feedback import FeedbackStore
 from enfold.feedback.database import FORMAT, Database

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from feedback_examples import LABELS, said, served
 
+import enfold.databases
 import enfold.feedback.forgetting
 from enfold.data.identity import content_id
 from enfold.errors import ServiceError
