@@ -357,6 +357,27 @@ def test_a_body_that_is_cut_off_leaves_nothing_behind(hub: Hub, repo: str) -> No
     assert not list((hub.root / "repos" / row.uid[:2] / row.uid / "packs").glob(".incoming*"))
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "commit/main",
+            '{"key":"header","value":{"summary":"\\ud800"}}\n{"key":"file","value":{"path":"z","content":""}}',
+        ),
+        ("paths-info/main", '{"paths":["\\ud800"]}'),
+        ("revert/main", '{"commit":"\\ud800"}'),
+        ("duplicate", '{"repository":"\\ud800/x"}'),
+    ],
+)
+def test_texts_that_are_none(hub: Hub, repo: str, path: str, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = hub.ask("POST", f"/api/models/{repo}/{path}", "alice", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (
+        422,
+        "a text of the request holds half of a surrogate pair or NUL, which no text does",
+    )
+
+
 def test_files_that_are_too_large_for_git(tmp_path: Path) -> None:
     with hub_on_loopback(tmp_path / "root", max_regular_bytes=1000) as hub:
         hub.api("alice").create_repo("alice/m")

@@ -34,6 +34,8 @@ def resolve(state: HubState, session: Session, repository: Repository, revision:
     Raises:
         HubError: there is no such revision here (404, ``RevisionNotFound``).
     """
+    if "\0" in revision:  # no ref has it in its name, and PostgreSQL takes it in no text
+        raise revision_not_found(revision)
     names = [revision] if revision.startswith("refs/") else [f"refs/heads/{revision}", f"refs/tags/{revision}"]
     for name in names:
         commit = refs.head_of(session, repository, name)
