@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,16 +85,13 @@ def happened(session: Session) -> list[Happening]:
     """What is new, and move the mark behind it, in one transaction with what is made of it."""
     found = mark(session)
     # Numbers are given out before transactions end. SQLite has one writer at a time; elsewhere a row with a smaller
-    # number may still come, so the newest rows are left to settle.
-    before = None if session.get_bind().dialect.name == "sqlite" else now() - _SETTLING
+    # number may still come, so nothing is read beyond the first row that is too new.
+    settled = None if session.get_bind().dialect.name == "sqlite" else now() - _SETTLING
     told: list[Happening] = []
     read = dict(found.value)
     for name, table in _SOURCES.items():
-        moment = table.created_at if table is DiscussionEvent else table.at
-        chosen = sa.select(table).where(table.id > read.get(name, 0))
-        if before is not None:
-            chosen = chosen.where(moment < before)
-        rows = session.scalars(chosen.order_by(table.id).limit(_AT_ONCE)).all()
+        chosen = sa.select(table).where(table.id > read.get(name, 0)).order_by(table.id).limit(_AT_ONCE)
+        rows = list(takewhile(lambda row: settled is None or _moment(row) < settled, session.scalars(chosen).all()))
         if rows:
             read[name] = rows[-1].id
             told += _READERS[name](session, rows)
@@ -141,6 +139,11 @@ def _of_audit(session: Session, rows: Iterable[AuditEntry]) -> Iterable[Happenin
             repository=repository,
             uid=entry.details.get("uid"),
         )
+
+
+def _moment(row: Any) -> datetime:
+    moment: datetime = row.created_at if isinstance(row, DiscussionEvent) else row.at
+    return moment
 
 
 def _about(repository: Repository, at: datetime, action: str, scope: str, **more: Any) -> Happening:
