@@ -86,7 +86,7 @@ def read(uid: str, caller: SignedIn, state: State) -> dict[str, Any]:
 
 
 @router.post(_AT + "/{uid}", summary="Change a webhook")
-def change(uid: str, request: Request, body: Wanted, caller: SignedIn, state: State) -> dict[str, Any]:
+def change(uid: str, body: Wanted, caller: SignedIn, state: State) -> dict[str, Any]:
     """What is not given stays as it is."""
     if body.url is not None:
         _check_url(state, body.url)
