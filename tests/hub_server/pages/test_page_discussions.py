@@ -39,7 +39,7 @@ def test_a_pull_request_is_read_and_merged(hub: Hub, alice: Browser, bob: Browse
     address = f"/alice/talk/discussions/{made.pr_num}"
     page = bob.read(address)
     assert "one" in page.text and "two <script>" in page.text and "Merge into main" not in page.text
-    assert {given.get("class") for given in page.find("tr")} >= {"file", "added", "removed"}
+    assert {given.get("class") for given in page.find("tr")} >= {"name", "added", "removed"}
     refused = bob.send(address, "", do="merge")
     assert refused.status_code == 422 and "you may not write" in refused.text
     assert "Merge into main" in alice.read(address).text

@@ -21,6 +21,8 @@ from enfold.hub.pages import preview
 from enfold.hub.pages.avatars import draw
 from enfold.hub.pages.card import render_card
 from enfold.hub.pages.language import CHINESE, chosen_language
+from enfold.hub.pages.routes import PAGES
+from enfold.hub.records.names import AFTER_REPOSITORY, RESERVED
 from enfold.hub.records.repositories import find_repository
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(60)
@@ -439,3 +441,11 @@ def test_files_of_the_pages(nobody: Browser) -> None:
         answer.headers["content-type"] == "text/css; charset=utf-8" and "immutable" in answer.headers["cache-control"]
     )
     assert nobody.get("/assets/other.js").status_code == 404
+
+
+def test_what_pages_answer_at_is_no_name_for_an_account_or_a_repository() -> None:
+    paths = [str(getattr(route, "path", "")) for router in PAGES for route in router.routes]
+    first = {path.split("/")[1] for path in paths if not path.startswith("/{")} - {""}
+    assert {"login", "settings", "admin", "avatars"} <= first <= RESERVED
+    after = {match for path in paths for match in re.findall(r"\{place:place\}/([^/{]+)", path)}
+    assert {"tree", "blob", "upload", "discussions"} <= after <= AFTER_REPOSITORY

@@ -28,7 +28,7 @@ _LARGEST = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PatchLine:
-    """One line of a patch with its numbers: ``file``, ``added``, ``removed``, ``where`` or ``same``."""
+    """One line of a patch with its numbers: ``name``, ``added``, ``removed``, ``where`` or ``same``."""
 
     kind: str
     old: int | None
@@ -105,7 +105,7 @@ def lines_of(patch: bytes) -> Iterator[PatchLine]:
         line = raw.decode("utf-8", "replace")
         if line.startswith("diff --git "):
             inside = False
-            yield PatchLine("file", None, None, line.removeprefix("diff --git "))
+            yield PatchLine("name", None, None, line.removeprefix("diff --git "))
         elif line.startswith("@@ "):
             inside = True
             before, after = line.split()[1:3]

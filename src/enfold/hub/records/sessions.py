@@ -43,9 +43,7 @@ def find(session: Session, secret: str) -> tuple[WebSession, Account] | None:
     row = session.execute(
         sa.select(WebSession, Account)
         .join(Account, Account.id == WebSession.user_id)
-        .where(
-            WebSession.digest == digest_of(secret), WebSession.expires_at > now(), Account.suspended_at.is_(None)
-        )
+        .where(WebSession.digest == digest_of(secret), WebSession.expires_at > now(), Account.suspended_at.is_(None))
     ).one_or_none()
     return None if row is None else (row[0], row[1])
 
