@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import Hub, serve
+from small_hub import Hub, serve
 
 from enfold.errors import SourceError
 from enfold.hub import TOKENIZER_FILES, locate
