@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,7 +22,7 @@ from enfold.hub.store import (
 from enfold.hub.store.extents import cut, merged
 from enfold.hub.store.parts import PartedUpload
 
-DATA = os.urandom(1_000_000)
+DATA = random.Random(0).randbytes(1_000_000)  # the same in every process, since names of tests come from it
 SHA256 = hashlib.sha256(DATA).hexdigest()
 KEY = f"file/{SHA256[:2]}/{SHA256}"
 
