@@ -163,10 +163,17 @@ class Database:
             ) from None
 
     def _make_file(self, path: Path) -> None:
-        """Make the SQLite file before SQLite does: what is in it is for the owner's eyes only."""
+        """Make the SQLite file before SQLite does: what is in it is for the owner's eyes only.
+
+        One that is there is left alone: closing any handle on it would drop the locks that other connections of this
+        process hold (POSIX), and another process would then take their write-ahead log away.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise ServiceError(f"cannot open {self.kind.name} {self.name}: Is a directory") from None
         except OSError as error:
             raise ServiceError(f"cannot open {self.kind.name} {self.name}: {error.strerror}") from error
 

@@ -174,6 +174,21 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
         FeedbackStore(tmp_path)
 
 
+def test_a_second_store_that_closes_leaves_the_first_its_locks(sqlite_file: Path) -> None:
+    """Else another process takes itself for the last one, and away goes the log that the first one writes to."""
+    first = FeedbackStore(sqlite_file)
+    first.record([served("p1", "one")])
+    FeedbackStore(sqlite_file).close()
+    other = writer(str(sqlite_file), "other", 1)
+    other.communicate()
+    assert other.returncode == 0
+    first.record([served("p2", "two")])
+    count = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM predictions'))"
+    seen = subprocess.run([sys.executable, "-c", count, str(sqlite_file)], capture_output=True, text=True, check=True)
+    first.close()
+    assert seen.stdout.strip() == "(10,)"
+
+
 def test_a_writer_that_never_ends_is_an_error_with_the_way_out(
     sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,12 +39,14 @@ def _has_product() -> bool:
     q = torch.randint(0, 16, (_OUTPUTS, 2 * GROUP), generator=generator, dtype=torch.uint8)
     scale = torch.rand(_OUTPUTS, 2, generator=generator).bfloat16().float()
     hidden = torch.randn(3, 2 * GROUP, generator=generator).bfloat16()
+    wanted = hidden.float() @ _unpacked(q, scale, -scale).t()
     try:
-        found = _multiply(hidden, _prepare(q, scale, -scale))
+        right = torch.allclose(_multiply(hidden, _prepare(q, scale, -scale)).float(), wanted, rtol=0.02, atol=0.2)
     except (RuntimeError, AttributeError, NotImplementedError):
+        right = False
+    if not right:
         log.warning("this machine has no int4 product; int4 models run, but not faster than float32 ones")
-        return False
-    return torch.allclose(found.float(), hidden.float() @ _unpacked(q, scale, -scale).t(), rtol=0.02, atol=0.2)
+    return right
 
 
 def _prepare(q: Tensor, scale: Tensor, middle: Tensor) -> tuple[Tensor, Tensor]:

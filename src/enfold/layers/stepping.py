@@ -41,7 +41,8 @@ def can_step(block: nn.Module) -> bool:
         if type(crossing) is not CrossAttention:
             return False
         watched.append(crossing)
-    dropouts = [block.part(role) for role in ("attention_dropout", "output_dropout")]
+    sums = ("attention_dropout", "output_dropout", *(("cross_dropout",) if block.crosses else ()))
+    dropouts = [block.part(role) for role in sums]
     if any(type(dropout) is not Dropout for dropout in dropouts) or any(one.observers for one in watched):
         return False
     return not any(module._forward_hooks or module._forward_pre_hooks or module.training for module in block.reached())
@@ -78,7 +79,6 @@ class Step:
         if self._branches > 1:
             self._grow_family()
         self._added: dict[tuple[int | None, int], Tensor | None] = {}
-        self._bias: Tensor | None = None
         self._cross: tuple[int, Tensor | None, Tensor | None] | None = None
 
     def _grow_family(self) -> None:
