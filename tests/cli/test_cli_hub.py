@@ -159,3 +159,28 @@ def test_a_hub_without_users_prints_a_link_for_its_first_admin(root: Path) -> No
         assert process.wait(timeout=20) == 0
     assert link.partition("key=")[2] not in errors
     assert enfold("hub", "user", "list", "--root", root) == "alice\talice\tadmin\n"
+
+
+def test_users_are_added_while_the_hub_serves(root: Path) -> None:
+    """The first start on an empty folder, a user from another terminal, and the hub goes on writing."""
+    serve, add = (
+        [sys.executable, "-m", "enfold", "hub", *command, "--root", str(root)]
+        for command in (("serve", "--port", "0"), ("user", "add", "ada"))
+    )
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[4]
+        secret = subprocess.run(add, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}) as client:
+            assert client.post("/api/repos/create", json={"name": "spam-filter"}).status_code == 200
+            assert client.get("/api/models/ada/spam-filter").json()["id"] == "ada/spam-filter"
+        listed = "import sys; from enfold.hub.records import Records; from sqlalchemy import text\n"
+        listed += (
+            "with Records(sys.argv[1]).read() as session: print(session.scalar(text('SELECT name FROM repositories')))"
+        )
+        seen = subprocess.run(
+            [sys.executable, "-c", listed, str(root / "hub.sqlite")], capture_output=True, text=True, check=True
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert seen.stdout.strip() == "spam-filter"
