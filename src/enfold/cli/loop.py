@@ -34,11 +34,21 @@ def init(
     Project.init(file, folder=project, text=text, label=label)
 
 
-def run(project: ProjectFolder = HERE) -> None:
+def run(
+    publish: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Push the model to this repository of the hub, owner/name.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make that repository private if it is new.")] = False,
+    project: ProjectFolder = HERE,
+) -> None:
     """Prepare, train, evaluate, compress, report; a second run does only what changed."""
+    from enfold.errors import SettingsError
     from enfold.project import Project
 
-    Project.open(project).run()
+    if private and publish is None:
+        raise SettingsError("--private says how --publish makes a repository; name one with --publish REPO")
+
+    Project.open(project).run(publish=publish, private=private)
 
 
 def improve(

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import chat, convert, export, feedback, hub, loop, predict, serve, shortcuts
+from enfold.cli import chat, convert, export, feedback, hub, loop, predict, push, serve, shortcuts
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ convert.register(app)
 export.register(app)
 chat.register(app)
 hub.register(app)
+push.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -99,17 +99,28 @@ class Project:
         """The labels of the project, in the order of the model's outputs."""
         return LabelSet(tuple(self.settings.data.labels))
 
-    def run(self) -> Build:
+    def run(self, *, publish: str | None = None, private: bool = False) -> Build:
         """Prepare, train, evaluate, compress, report; what has not changed is not done again.
 
         The first model goes into service. A later one, after a change of settings or data, takes its place if it is
         not worse on the test set; otherwise it waits for ``promote``. What the model in service has learnt from
         corrections is trained on again, but for what was forgotten since.
+
+        Args:
+            publish: ``owner/name`` on a Hub: the model is pushed there, whether or not it goes into service.
+            private: whether a repository that is made for it can be seen by its owners only.
+
+        Raises:
+            SourceError: the repository cannot be written; what can be known of that is said before anything is done.
         """
         from enfold.project.build import build
         from enfold.project.candidate import compare_on_test
         from enfold.project.improve import learnt_corrections
 
+        if publish is not None:
+            from enfold.hub.pushing import check_target
+
+            check_target(publish, private=private)
         served = self.service.revision()
         made = build(
             self.folder, self.settings, console=self.console, previous=served, corrections=learnt_corrections(self)
@@ -135,6 +146,8 @@ class Project:
                     f"To decide otherwise: enfold promote {made.revision}"
                 )
         self._report(made, verdict)
+        if publish is not None:
+            self._publish(made, publish, private=private)
         return made
 
     def pipeline(self, revision: str | None = None) -> TextClassificationPipeline:
@@ -223,6 +236,21 @@ class Project:
     def outputs(self) -> Path:
         """The list of files that `note_output` keeps."""
         return self.folder / "runs" / "outputs.json"
+
+    def _publish(self, made: Build, repository: str, *, private: bool) -> None:
+        from enfold.project.publication import publish_model
+
+        done = publish_model(
+            made.folder,
+            repository,
+            project=self.folder,
+            settings=self.settings,
+            lineage=made.lineage,
+            report=made.report,
+            private=private,
+        )
+        what = "unchanged" if done.commit is None else f"commit {done.commit}"
+        self.console.print(f"published: {done.url}, {what}", highlight=False, markup=False, soft_wrap=True)
 
     def _report(self, made: Build, verdict: str) -> None:
         from enfold.project.build import write_page

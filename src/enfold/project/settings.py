@@ -28,6 +28,10 @@ class ProjectSettings(_Section):
     """Name of the project, used in reports and model cards."""
     task: Literal["text-classification"] = "text-classification"
     """What the model does with a text."""
+    license: str | None = Field(None, min_length=1)
+    """License of the model, such as apache-2.0, for the card of `enfold run --publish`."""
+    language: list[str] = []
+    """Languages of the texts, such as en, for the same card."""
 
 
 class DataSettings(_Section):
