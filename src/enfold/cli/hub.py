@@ -61,6 +61,9 @@ def serve(
     allow_webhook: Annotated[
         list[str] | None, typer.Option(help="Network (CIDR) that webhooks may reach although it is not public.")
     ] = None,
+    unsafe_files: Annotated[
+        str, typer.Option(help="Files with code in them: warn, quarantine (owners alone get them) or refuse.")
+    ] = "warn",
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate and chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     log: Annotated[str, typer.Option(help="Form of the log: text or json.")] = "text",
@@ -82,6 +85,7 @@ def serve(
         public_url=public_url,
         trusted_proxies=tuple(trusted_proxy or ()),
         allow_webhooks=tuple(allow_webhook or ()),
+        unsafe_files=unsafe_files,
         tls_certificate=tls_cert,
         tls_key=tls_key,
     )

@@ -24,6 +24,7 @@ from enfold.hub.pages.language import CHINESE, chosen_language
 from enfold.hub.pages.routes import PAGES
 from enfold.hub.records.names import AFTER_REPOSITORY, RESERVED
 from enfold.hub.records.repositories import find_repository
+from enfold.hub.scans import confinement
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(60)
 CARD = """---
@@ -276,9 +277,10 @@ def test_a_table_that_cannot_be_read_has_no_preview(nobody: Browser, name: str) 
     ],
 )
 def test_the_child_that_reads_tables_has_limits(does: str, dies_of: str, tmp_path: Path) -> None:
-    child = Path(preview.__file__).with_name("preview_child.py")
-    program = f"import runpy; runpy.run_path({str(child)!r})['limit'](); {does.replace('OUT', str(tmp_path / 'out'))}"
-    ended = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    child = tmp_path / "child.py"
+    child.write_text(does.replace("OUT", str(tmp_path / "out")))
+    command = [sys.executable, "-I", confinement.__file__, "data", str(child)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode != 0 and (dies_of in ended.stderr or ended.returncode < 0)
     assert not (tmp_path / "out").exists() or (tmp_path / "out").stat().st_size == 0
 

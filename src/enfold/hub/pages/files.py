@@ -14,6 +14,7 @@ from enfold.hub.pages.preview import kind_of, preview
 from enfold.hub.pages.tensors import tensors_in
 from enfold.hub.server.contents import Content, open_content
 from enfold.hub.server.errors import entry_not_found
+from enfold.hub.server.safety import check_content, withheld
 from enfold.hub.server.sending import answer_with, media_type
 from enfold.hub.server.tree_items import describe_entries
 from enfold.hub.store import trees
@@ -109,6 +110,7 @@ def content(page: Here, place: str, revision: str, path: str) -> Response:
     found = None if entry.mode in (FOLDER, SUBMODULE) else _content(opened, entry)
     if found is None:
         raise entry_not_found(commit, f"There is no file at {path!r} in this revision.")
+    check_content(page.state, page.principal, opened.repository, found)
     return answer_with(page.request, found, path.rpartition("/")[2], {"X-Repo-Commit": commit})
 
 
@@ -122,6 +124,8 @@ def _shown(opened: Opened, entry: PathEntry, path: str, page: int) -> dict[str, 
     content = _content(opened, entry)
     if content is None:
         return {"kind": "missing"}
+    if withheld(opened.page.state, opened.principal, opened.repository, [content.etag]):
+        return {"kind": "quarantined"}
     if path.endswith(".safetensors"):
         tensors = tensors_in(content)
         return {"kind": "unread"} if tensors is None else {"kind": "tensors", "tensors": tensors}

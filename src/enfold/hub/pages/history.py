@@ -12,6 +12,7 @@ from starlette.responses import Response
 from enfold.hub.pages.browsing import crumbs, open_repository, path_bytes
 from enfold.hub.pages.page import Here, PageRoute
 from enfold.hub.server.errors import revision_not_found
+from enfold.hub.server.safety import hidden_between
 from enfold.hub.store import MissingObject, is_oid
 from enfold.hub.store.commits import log
 from enfold.hub.store.patches import FilePatch, patches
@@ -78,7 +79,8 @@ def commit(page: Here, place: str, oid: str) -> Response:
     more = False
     left = _MOST_LINES
     if opened.may_download:
-        for patch in patches(opened.store, old, commit.tree, largest=_LARGEST):
+        hidden = hidden_between(page.state, page.principal, opened.repository, old, commit.tree)
+        for patch in patches(opened.store, old, commit.tree, largest=_LARGEST, hidden=hidden):
             if len(files) == _MOST_FILES or left <= 0:
                 more = True
                 break

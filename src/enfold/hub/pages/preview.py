@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
 
+from enfold.hub.scans.confinement import confined
 from enfold.hub.server.contents import Content
 from enfold.hub.server.state import HubState
 
@@ -83,17 +83,7 @@ def _opened(stack: ExitStack, state: HubState, content: Content) -> tuple[int, i
 
 
 def _ask(asked: str, descriptor: int) -> Preview | None:
-    environment = {"POLARS_MAX_THREADS": "1", "RAYON_NUM_THREADS": "1", "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-B", str(_CHILD), asked],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(descriptor,),
-        env=environment,
-        cwd="/",
-        start_new_session=True,
-    )
+    process = confined(_CHILD, asked, memory="data", inherited=(descriptor,))
     try:
         answer, _ = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:

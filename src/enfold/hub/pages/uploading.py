@@ -19,6 +19,7 @@ from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere
 from enfold.hub.records import links
 from enfold.hub.server.commits import Draft, Message, land
 from enfold.hub.server.errors import HubError, revision_not_found
+from enfold.hub.server.safety import refuse_large
 from enfold.hub.store import check_path
 from enfold.hub.store.attributes import Rules
 
@@ -116,6 +117,7 @@ def _keep_large(opened: Opened, file: BinaryIO, size: int) -> str:
         while piece := file.read(_PIECE):
             upload.write(piece)
         kept = upload.commit()
+    refuse_large(state, kept)
     with state.records.write() as session:
         links.put_large_file(session, kept)
         session.flush()

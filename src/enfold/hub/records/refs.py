@@ -8,6 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from enfold.hub.records import scan_queue
 from enfold.hub.records.errors import RefMoved
 from enfold.hub.records.schema import LandedCommit, RefMove, RefRecord, Repository, now
 
@@ -91,6 +92,8 @@ def move_ref(
             raise _moved(session, repository, name, old)
     session.add(RefMove(repository_id=repository.id, name=name, old=old, new=new, actor_id=actor_id, reason=reason))
     session.execute(sa.update(Repository).where(Repository.id == repository.id).values(updated_at=now()))
+    if new is not None:
+        scan_queue.ask(session, repository, commit or new, None if commit else old)
 
 
 def landed(session: Session, repository: Repository, digest: str, *, since: datetime) -> str | None:

@@ -19,7 +19,7 @@ from enfold.hub.records.schema import Link, Repository, XetChunk, XetFile, XetTe
 from enfold.hub.store.xet_files import XetFile as ProvedFile
 from enfold.hub.xet import Term, UnknownXorb, XorbIndex
 
-__all__ = ["holders", "note_files", "note_xorb", "proved", "terms_in", "usable"]
+__all__ = ["holders", "note_files", "note_xorb", "proved", "sha256_of", "terms_in", "usable"]
 
 _AT_ONCE = 500
 _HOLDERS = 4
@@ -114,6 +114,12 @@ def terms_in(session: Session, repository_id: int, file_hash: str) -> list[Term]
         .order_by(XetTerm.position)
     )
     return [Term(*row) for row in session.execute(chosen)]
+
+
+def sha256_of(session: Session, file_hash: str) -> str | None:
+    """The sha256 of the content that a Xet file is."""
+    found = session.get(XetFile, file_hash)
+    return None if found is None else found.sha256
 
 
 def holders(session: Session, principal: Principal, chunk_hash: str) -> list[str]:

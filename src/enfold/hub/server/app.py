@@ -29,10 +29,12 @@ def create_app(state: HubState) -> FastAPI:
         state.root.remove_abandoned()
         deliveries = Deliveries(state)
         deliveries.start()
+        state.scans.start()
         try:
             yield
         finally:
             deliveries.stop()
+            state.scans.stop()
             state.close()
 
     app = FastAPI(

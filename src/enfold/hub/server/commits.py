@@ -28,6 +28,7 @@ from enfold.hub.records import Principal, RefMoved, links, refs
 from enfold.hub.records.schema import Account, Repository, now
 from enfold.hub.server import derived
 from enfold.hub.server.errors import BRANCH_MOVED, HubError, entry_not_found, revision_not_found
+from enfold.hub.server.safety import refuse_new_files
 from enfold.hub.server.state import HubState
 from enfold.hub.store import (
     Commit,
@@ -225,6 +226,7 @@ def land(
                 return Landed(head, is_new=False)
             commit = Commit(tree, (head,), author, author, message.encode()).encode()
             draft.seal([*made, commit])
+            refuse_new_files(state, repository, store, old, tree)
             facts = derived.read(store, tree, state) if ref == refs.MAIN else None
             try:
                 with state.records.write() as session:

@@ -8,7 +8,7 @@ Source: git, Documentation/gitprotocol-pack.txt and gitprotocol-http.txt, versio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from enfold import __version__
@@ -105,8 +105,20 @@ async def read_fetch(packets: Packets) -> FetchRequest:
     return asked
 
 
-def answer_fetch(store: ObjectStore, refs: Sequence[RefRecord], asked: FetchRequest) -> Iterator[bytes]:
-    """The answer, piece by piece; a pack comes as it is read from the disk."""
+def answer_fetch(
+    store: ObjectStore,
+    refs: Sequence[RefRecord],
+    asked: FetchRequest,
+    refusal: Callable[[Sequence[bytes]], str | None] = lambda oids: None,
+) -> Iterator[bytes]:
+    """The answer, piece by piece; a pack comes as it is read from the disk.
+
+    Args:
+        store: the repository.
+        refs: where its refs point.
+        asked: what the client wants.
+        refusal: says of the objects that are to be sent why they are not.
+    """
     if not asked.wants:
         return iter(())
     unknown = _unknown(store, refs, asked.wants)
@@ -119,6 +131,9 @@ def answer_fetch(store: ObjectStore, refs: Sequence[RefRecord], asked: FetchRequ
             head = _shallow_lines(plan_fetch(store, asked.wants, shallow=asked.shallow, depth=asked.depth))
         return iter([*head, *talk])
     plan = plan_fetch(store, asked.wants, common, shallow=asked.shallow, depth=asked.depth)
+    refused = refusal(plan.oids)
+    if refused is not None:
+        return iter([packet(f"ERR upload-pack: {refused}")])
     return _pack([*(_shallow_lines(plan) if asked.depth else []), *talk], plan, asked.capabilities)
 
 

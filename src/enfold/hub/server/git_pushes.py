@@ -20,8 +20,17 @@ from enfold.hub.server.access import Access
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.git_wire import FLUSH, Packets, banded, packet
 from enfold.hub.server.pull_requests import check_may_push
+from enfold.hub.server.safety import refused_in_push
 from enfold.hub.server.state import HubState
-from enfold.hub.store import GitError, MalformedPath, MissingObject, Pointer, RefusedPack, check_ref, is_oid
+from enfold.hub.store import (
+    GitError,
+    MalformedPath,
+    MissingObject,
+    Pointer,
+    RefusedPack,
+    check_ref,
+    is_oid,
+)
 
 __all__ = ["Command", "Push", "approve_pointers", "judge", "move", "read_push", "report"]
 
@@ -207,8 +216,7 @@ def _refusal_of_target(state: HubState, access: Access, command: Command) -> str
     store = state.objects(access.repository)
     try:
         if command.ref.startswith("refs/tags/"):
-            store.peel(command.new)
-            return None
+            return refused_in_push(state, access.repository, store.peel(command.new), None)
         kind = store.head(command.new)[0]
     except MissingObject:
         return "missing necessary objects"
@@ -216,6 +224,9 @@ def _refusal_of_target(state: HubState, access: Access, command: Command) -> str
         return str(error)
     if kind != "commit":
         return f"a branch points to a commit, and {command.new} is a {kind}"
+    unsafe = refused_in_push(state, access.repository, command.new, command.old)
+    if unsafe is not None:
+        return unsafe
     if command.old is None or command.ref.startswith("refs/pr/") or store.reachable(command.old, [command.new]):
         return None
     if may(access.principal, "admin", access.repository):

@@ -20,6 +20,7 @@ from enfold.hub.server import derived
 from enfold.hub.server.commits import REPEATED_WITHIN, Draft, Message, applied, check_links, signature_of
 from enfold.hub.server.errors import HubError, forbidden, revision_not_found
 from enfold.hub.server.revisions import resolve
+from enfold.hub.server.safety import hidden_between, refuse_new_files
 from enfold.hub.server.state import HubState
 from enfold.hub.store import Commit, MalformedObject, ObjectStore, Signature, check_gitmodules
 from enfold.hub.store.commits import Merge, log, merge_bases, merge_commits
@@ -102,6 +103,7 @@ def open_pull_request(
         if tree != draft.store.commit(start).tree:
             new = Commit(tree, (start,), author, author, message.encode()).encode()
             draft.seal([*made, new])
+            refuse_new_files(state, repository, draft.store, draft.store.commit(start).tree, tree)
             commit = new.oid
     with state.records.write() as session:
         if draft is not None:
@@ -205,8 +207,12 @@ def conflicts_of(store: ObjectStore, session: Session, repository: Repository, f
     return _conflicting(merge_commits(store, ours, theirs))
 
 
-def diff_of(store: ObjectStore, session: Session, repository: Repository, found: Discussion) -> str:
-    """What a pull request changes, as ``git diff`` writes it; files beyond a million bytes of it are only counted."""
+def diff_of(state: HubState, session: Session, repository: Repository, found: Discussion, reader: Principal) -> str:
+    """What a pull request changes, as ``git diff`` writes it; files beyond a million bytes of it are only counted.
+
+    The content of what ``reader`` does not get is not shown.
+    """
+    store = state.objects(repository)
     ours, theirs = _ends(session, repository, found)
     if found.merge_commit is not None:
         parents = store.parents(found.merge_commit)
@@ -217,7 +223,8 @@ def diff_of(store: ObjectStore, session: Session, repository: Repository, found:
     old = store.commit(bases[0]).tree if bases else None
     pieces: list[bytes] = []
     left, skipped = _LARGEST_DIFF, 0
-    for patch in patches(store, old, store.commit(theirs).tree):
+    new = store.commit(theirs).tree
+    for patch in patches(store, old, new, hidden=hidden_between(state, reader, repository, old, new)):
         left -= len(patch.text)
         if left < 0:
             skipped += 1

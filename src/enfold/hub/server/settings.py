@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from enfold.errors import SettingsError
+from enfold.errors import SettingsError, near
 
 __all__ = ["HubSettings"]
 
@@ -38,6 +38,8 @@ class HubSettings:
     """Networks (CIDR) of proxies whose X-Forwarded headers are believed."""
     allow_webhooks: tuple[str, ...] = ()
     """Networks (CIDR) that webhooks may reach although they are not public."""
+    unsafe_files: str = "warn"
+    """What becomes of files with code in them: ``warn``, ``quarantine`` or ``refuse``; see `server.safety`."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     requests_per_minute: int = 6000
@@ -61,6 +63,11 @@ class HubSettings:
             for name, least in _LEAST.items()
             if getattr(self, name) < least
         ]
+        if self.unsafe_files not in _UNSAFE_FILES:
+            ways = ", ".join(_UNSAFE_FILES)
+            faults.append(
+                f"unsafe_files={self.unsafe_files!r} must be one of {ways}{near(self.unsafe_files, _UNSAFE_FILES)}"
+            )
         if not 0 <= self.port <= 65_535:
             faults.append(f"port={self.port} must lie between 0 and 65535")
         if self.public_url is not None:
@@ -102,6 +109,7 @@ class HubSettings:
         return not loopback and self.tls_certificate is None and not self.trusted_proxies
 
 
+_UNSAFE_FILES = ("warn", "quarantine", "refuse")
 _LEAST = {
     "requests_per_minute": 1,
     "max_json_bytes": 1000,

@@ -25,6 +25,7 @@ from enfold.hub.server.settings import HubSettings
 from enfold.hub.store import ChangedPaths, ObjectStore, compact
 
 if TYPE_CHECKING:
+    from enfold.hub.server.scans import Scans
     from enfold.hub.server.signing import Signer
     from enfold.hub.store.blobs import Blobs
     from enfold.hub.store.lfs_files import LargeFiles
@@ -156,6 +157,13 @@ class HubState:
         from enfold.hub.server.signing import KEY_BYTES, Signer
 
         return Signer(secret_key(self.records, "signing", KEY_BYTES))
+
+    @cached_property
+    def scans(self) -> Scans:
+        """Looks at new files."""
+        from enfold.hub.server.scans import Scans
+
+        return Scans(self)
 
     def close(self) -> None:
         """Finish what was begun, and close the database."""

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from enfold.hub.records.schema import Repository
 from enfold.hub.records.xet_names import xet_hashes
+from enfold.hub.scans.results import known, result_key
+from enfold.hub.scans.status import security_status
 from enfold.hub.server.descriptions import blob_facts
 from enfold.hub.server.pagination import moment
 from enfold.hub.server.state import HubState
@@ -69,7 +71,7 @@ def describe_entries(
         repository: whose entries they are.
         commit: where they stand.
         entries: files and folders. A submodule is shown as a folder: it has no content here.
-        last_commits: say of each which commit changed it last.
+        last_commits: say of each which commit changed it last, and of files what a scan found.
     """
     store = state.objects(repository)
     found = [_described(store, entry) for entry in entries]
@@ -80,6 +82,7 @@ def describe_entries(
             if "lfs" in item and item["lfs"]["oid"] in hashes:
                 item["xetHash"] = hashes[item["lfs"]["oid"]]
     if last_commits:
+        _add_what_scans_found(session, entries, found)
         _add_last_commits(state, repository, commit, entries, found)
     return found
 
@@ -93,6 +96,17 @@ def _described(store: ObjectStore, entry: PathEntry) -> dict[str, Any]:
     if lfs is not None:
         item["lfs"] = {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": lfs["pointerSize"]}
     return item
+
+
+def _add_what_scans_found(session: Session, entries: Sequence[PathEntry], found: list[dict[str, Any]]) -> None:
+    files = [
+        (item, result_key(item["lfs"]["oid"] if "lfs" in item else item["oid"], entry.path))
+        for entry, item in zip(entries, found, strict=True)
+        if item["type"] == "file"
+    ]
+    verdicts = known(session, [key for _, key in files])
+    for item, key in files:
+        item["securityFileStatus"] = security_status(verdicts.get(key))
 
 
 def _add_last_commits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from enfold.hub.store.git_objects import SUBMODULE, TreeEntry
@@ -38,7 +38,9 @@ class FilePatch:
     shown: bool
 
 
-def patches(store: ObjectStore, old: str | None, new: str | None, *, largest: int = 1 << 20) -> Iterator[FilePatch]:
+def patches(
+    store: ObjectStore, old: str | None, new: str | None, *, largest: int = 1 << 20, hidden: Collection[str] = ()
+) -> Iterator[FilePatch]:
     """The differences between two trees, file by file in git's order; made one at a time.
 
     Args:
@@ -46,18 +48,21 @@ def patches(store: ObjectStore, old: str | None, new: str | None, *, largest: in
         old: a root tree, or None for an empty one.
         new: a root tree, or None for an empty one.
         largest: contents above this many bytes are named and not shown.
+        hidden: ids of blobs that are named and not shown.
     """
     for change in diff(store, old, new):
-        yield file_patch(store, change, largest=largest)
+        yield file_patch(store, change, largest=largest, hidden=hidden)
 
 
-def file_patch(store: ObjectStore, change: Change, *, largest: int = 1 << 20) -> FilePatch:
+def file_patch(
+    store: ObjectStore, change: Change, *, largest: int = 1 << 20, hidden: Collection[str] = ()
+) -> FilePatch:
     """The patch of one changed file; see ``patches``."""
     old, new = change.old, change.new
     if old is not None and new is not None and change.status == "T":
         # Git shows a file that became a link as one that went and one that came.
-        gone = file_patch(store, change._replace(new=None), largest=largest)
-        came = file_patch(store, change._replace(old=None), largest=largest)
+        gone = file_patch(store, change._replace(new=None), largest=largest, hidden=hidden)
+        came = file_patch(store, change._replace(old=None), largest=largest, hidden=hidden)
         return FilePatch(change, gone.text + came.text, came.added, gone.removed, gone.shown and came.shown)
     lines = [b"diff --git %s %s" % (_quoted(b"a/" + change.path), _quoted(b"b/" + change.path))]
     if old is None and new is not None:
@@ -75,7 +80,9 @@ def file_patch(store: ObjectStore, change: Change, *, largest: int = 1 << 20) ->
         _quoted(side + change.path) if entry is not None else b"/dev/null"
         for side, entry in ((b"a/", old), (b"b/", new))
     ]
-    contents = [_content(store, entry, largest) for entry in (old, new)]
+    contents = [
+        None if entry is not None and entry.oid in hidden else _content(store, entry, largest) for entry in (old, new)
+    ]
     hunks = None
     if contents[0] is not None and contents[1] is not None:
         texts = [split_lines(content) for content in contents if content is not None]

@@ -28,10 +28,12 @@ from enfold.hub.records.errors import OverQuota
 from enfold.hub.records.quotas import check_quota
 from enfold.hub.records.schema import Repository
 from enfold.hub.server.access import Access
+from enfold.hub.server.contents import large_content
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.permits import opened_address, opened_xet_token
 from enfold.hub.server.receiving import feed, pieces, whole
+from enfold.hub.server.safety import check_content, refuse_large
 from enfold.hub.server.signing import Permit
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store.xet_files import XetFiles
@@ -206,6 +208,8 @@ def _accept(state: HubState, access: Access, shard: bytes, report: Any) -> int:
 
     try:
         files = XetFiles(state.xorbs).accept(shard, usable=usable, admit=admit, proved=proved, progress=report)
+        for each in files:
+            refuse_large(state, each.content)
         with state.records.write() as session:
             repository = session.get(Repository, access.repository.id)
             if repository is None:
@@ -246,6 +250,11 @@ def _reconstructed(answer: Any, state: HubState, place: str, file: str, request:
         terms = xorbs.terms_in(session, access.repository.id, file) if _HASH.fullmatch(file) else []
     if not terms:
         raise HubError(404, f"there is no file {file[:64]} here")
+    with state.records.read() as session:
+        sha256 = xorbs.sha256_of(session, file)
+        large = None if sha256 is None else links.large_file(session, sha256)
+    if large is not None:
+        check_content(state, access.principal, access.repository, large_content(state, large))
     start, end = 0, None
     match = _RANGE.fullmatch(request.headers.get("range", ""))
     if match is not None:

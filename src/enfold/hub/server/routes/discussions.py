@@ -137,7 +137,7 @@ def details(request: Request, number: Number, access: ApiRead, state: State, dif
             paths = conflicts_of(store, session, repository, found) if sees_files else []
             shown["filesWithConflicts"] = paths or False
             if diff and sees_files:
-                shown["diff"] = diff_of(store, session, repository, found)
+                shown["diff"] = diff_of(state, session, repository, found, access.principal)
     return shown
 
 

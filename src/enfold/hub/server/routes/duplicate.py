@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from enfold.hub.records import links, refs
+from enfold.hub.records import Principal, links, refs
 from enfold.hub.records.permissions import may
 from enfold.hub.records.repositories import find_repository
 from enfold.hub.records.schema import Repository
@@ -18,6 +18,7 @@ from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.errors import HubError, sign_in_needed
 from enfold.hub.server.routes.repositories import Beginning, Kind, address, already_there, found_repository
+from enfold.hub.server.safety import check_contents
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import ObjectStore, plan_fetch
 
@@ -59,7 +60,7 @@ def duplicate(request: Request, body: Copy, access: ApiDownload, state: State) -
         caller,
         cast("Kind", source.type),
         body.repository,
-        lambda uid: _copied(state, source, uid),
+        lambda uid: _copied(state, source, caller, uid),
         private=private,
         sdk=source.sdk,
         reason="duplicate",
@@ -67,7 +68,7 @@ def duplicate(request: Request, body: Copy, access: ApiDownload, state: State) -
     return JSONResponse({**address(request, made), "filesCopyPending": False})
 
 
-def _copied(state: HubState, source: Repository, uid: str) -> Beginning:
+def _copied(state: HubState, source: Repository, caller: Principal, uid: str) -> Beginning:
     """Copy what the branches and tags of a repository lead to, and nothing else that its packs hold."""
     with state.records.read() as session:
         found = refs.refs_of(session, source)
@@ -75,8 +76,11 @@ def _copied(state: HubState, source: Repository, uid: str) -> Beginning:
     if refs.MAIN not in chosen:
         raise HubError(409, f"{source.full_name} has no branch main to be copied")
     old, new = state.objects(source), state.objects(uid)
-    new.ingest_pack(plan_fetch(old, [target for target, _ in chosen.values()]).stream())
+    plan = plan_fetch(old, [target for target, _ in chosen.values()])
+    check_contents(state, caller, source, (oid.hex() for oid in plan.oids))
+    new.ingest_pack(plan.stream())
     named = _named_large_files(new)
+    check_contents(state, caller, source, named)
     with state.records.read() as session:
         large = links.linked(session, source, named)
     return Beginning(chosen, sorted(large))

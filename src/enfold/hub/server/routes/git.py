@@ -5,7 +5,7 @@ A client that asks for version 2 is answered in version 0, which every git under
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,12 +18,13 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from enfold.hub.records import refs
 from enfold.hub.records.schema import RefRecord
 from enfold.hub.server.access import Access, WebDownload, WebRead, check
-from enfold.hub.server.errors import HubError
+from enfold.hub.server.errors import HubError, sign_in_needed
 from enfold.hub.server.git_fetches import advertised, answer_fetch, read_fetch
 from enfold.hub.server.git_pushes import Push, approve_pointers, judge, move, read_push, report
 from enfold.hub.server.git_wire import Packets, inflated
 from enfold.hub.server.permits import check_may_contribute
 from enfold.hub.server.receiving import feed
+from enfold.hub.server.safety import withheld
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import GitError, IncomingPack, PackCaps
 
@@ -81,7 +82,7 @@ async def upload_pack(request: Request, access: WebDownload, state: State) -> Re
     await packets.drain(1 << 20)
     store = state.objects(access.repository)
     known = await run_in_threadpool(_refs, state, access)
-    answer = await run_in_threadpool(answer_fetch, store, known, asked)
+    answer = await run_in_threadpool(answer_fetch, store, known, asked, partial(_refusal, state, access))
     return StreamingResponse(answer, media_type=f"application/x-{_UPLOAD}-result", headers=_FRESH)
 
 
@@ -103,6 +104,24 @@ async def receive_pack(request: Request, access: WebRead, state: State) -> Respo
         else:
             push.refuse_rest("unpacker error")
     return Response(report(push, fault), media_type=f"application/x-{_RECEIVE}-result", headers=_FRESH)
+
+
+def _refusal(state: HubState, access: Access, oids: Sequence[bytes]) -> str | None:
+    """Why a pack is not sent: with a file in quarantine it goes to owners alone.
+
+    Raises:
+        HubError: nobody has signed in (401).
+    """
+    found = withheld(state, access.principal, access.repository, (oid.hex() for oid in oids))
+    if not found:
+        return None
+    if access.principal.is_anonymous:  # git names its user only when it is asked to
+        raise sign_in_needed("fetching files in quarantine")
+    name, verdict = next(iter(found.items()))
+    return (
+        f"{len(found)} of the files are in quarantine, such as {name} ({verdict.words}), and go to owners of the "
+        "repository alone; fetch the others one by one, as hf download does with --exclude"
+    )
 
 
 def _refs(state: HubState, access: Access) -> list[RefRecord]:

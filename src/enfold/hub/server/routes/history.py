@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Collection
 from itertools import islice
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from enfold.hub.server.pagination import moment, next_page
 from enfold.hub.server.pull_requests import check_may_push
 from enfold.hub.server.revisions import branch_ref, resolve
 from enfold.hub.server.rewriting import revert, squash
+from enfold.hub.server.safety import hidden_between
 from enfold.hub.server.sending import INERT
 from enfold.hub.server.state import HubState, State
 from enfold.hub.server.tree_cursors import read_cursor, write_cursor
@@ -138,15 +140,16 @@ def compare(
                     resolve(state, session, access.repository, commit)
     trees = [None if commit == _NO_COMMIT else store.commit(commit).tree for commit in (base, head)]
     response.headers["X-Repo-Commit"] = head
+    hidden = hidden_between(state, access.principal, access.repository, *trees)
     if raw:
-        text = (patch.text for patch in patches(store, *trees))
+        text = (patch.text for patch in patches(store, *trees, hidden=hidden))
         headers = {**INERT, "X-Repo-Commit": head}
         return StreamingResponse(text, headers=headers, media_type="text/plain; charset=utf-8")
     changes = list(islice(diff(store, *trees), start, start + limit + 1))
     if len(changes) > limit:
         behind = bytes.fromhex(base) + (start + limit).to_bytes(6, "big")
         next_page(request, response, write_cursor(head, behind))
-    return _described(store, changes[:limit])
+    return _described(store, changes[:limit], hidden)
 
 
 @router.post("/api/{kind:kind}/{repo:repo}/super-squash/{branch:piece}", summary="Make a branch one commit")
@@ -229,7 +232,7 @@ def _ends(state: HubState, session: Session, repository: Repository, revisions: 
     return old, new
 
 
-def _described(store: ObjectStore, changes: list[Change]) -> list[dict[str, Any]]:
+def _described(store: ObjectStore, changes: list[Change], hidden: Collection[str]) -> list[dict[str, Any]]:
     found = []
     left = _LONGEST_PATCHES
     for change in changes:
@@ -240,7 +243,7 @@ def _described(store: ObjectStore, changes: list[Change]) -> list[dict[str, Any]
             "new": _side(store, change.new),
         }
         if left > 0:
-            patch = file_patch(store, change, largest=_LONGEST_PATCH)
+            patch = file_patch(store, change, largest=_LONGEST_PATCH, hidden=hidden)
             left -= len(patch.text)
             item["additions"], item["deletions"] = patch.added, patch.removed
             item["patch"] = patch.text.decode("utf-8", "replace") if patch.shown else None

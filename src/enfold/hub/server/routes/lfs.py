@@ -30,6 +30,7 @@ from enfold.hub.server.errors import HubError
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.permits import check_may_contribute, opened_address
 from enfold.hub.server.receiving import feed, pieces
+from enfold.hub.server.safety import check_content, refuse_large, withheld
 from enfold.hub.server.sending import answer_with
 from enfold.hub.server.signing import Permit
 from enfold.hub.server.state import HubState, State
@@ -98,12 +99,15 @@ def batch(request: Request, body: BatchRequest, access: WebRead, state: State) -
         if uploading:
             new = [each.size for each in body.objects if each.oid not in sizes]
             check_quota(session, access.repository, [size for size in new if 0 <= size <= most])
+    kept_back = {} if uploading else withheld(state, access.principal, access.repository, sizes)
     addresses = _Addresses(state, access, f"{base_url(request)}/lfs")
     in_parts = "multipart" in body.transfers
     answers = []
     for each in body.objects:
         answer: dict[str, Any] = {"oid": each.oid, "size": each.size, "authenticated": True}
         fault = _fault(each, sizes.get(each.oid), uploading, most)
+        if fault is None and each.oid in kept_back:
+            fault = {"code": 403, "message": f"the file is in quarantine: {kept_back[each.oid].words}"}
         if fault is not None:
             answer = {"oid": each.oid, "size": each.size, "error": fault}
         elif not uploading:
@@ -138,7 +142,9 @@ def send(oid: str, ticket: Ticket, request: Request, state: State) -> Response:
         file = links.large_file(session, oid) if linked else None
     if file is None:
         raise HubError(404, f"there is no large file {oid} here")
-    return answer_with(request, large_content(state, file), oid, {})
+    content = large_content(state, file)
+    check_content(state, access.principal, access.repository, content)
+    return answer_with(request, content, oid, {})
 
 
 @_bounded.post("/lfs/objects/{oid:piece}/verify", summary="Ask whether a large file has arrived")
@@ -264,6 +270,7 @@ def _check_size(file: LargeFile, permit: Permit) -> None:
 
 def _arrived(state: HubState, access: Access, file: LargeFile) -> None:
     """The bytes are durable: now the file is known, and the repository may use it."""
+    refuse_large(state, file)
     with state.records.write() as session:
         if session.get(Repository, access.repository.id) is None:
             raise HubError(404, "the repository was deleted meanwhile", code="RepoNotFound")

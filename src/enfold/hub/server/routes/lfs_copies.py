@@ -13,6 +13,7 @@ from enfold.hub.server.access import ApiDownload, find
 from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.errors import HubError
 from enfold.hub.server.permits import check_may_contribute
+from enfold.hub.server.safety import check_contents
 from enfold.hub.server.state import State
 
 __all__ = ["router"]
@@ -46,6 +47,7 @@ def duplicate(body: Copies, access: ApiDownload, state: State) -> dict[str, Any]
     target, _ = find(state, access.principal, body.target.type, body.target.name)
     check_may_contribute(access.principal, target)
     wanted = [file.sha256 for file in body.files]
+    check_contents(state, access.principal, access.repository, wanted)
     with state.records.write() as session:
         if session.get(Repository, target.id) is None:
             raise HubError(404, "the repository was deleted meanwhile", code="RepoNotFound")

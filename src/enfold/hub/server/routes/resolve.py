@@ -15,6 +15,7 @@ from enfold.hub.server.errors import entry_not_found
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import escaped
 from enfold.hub.server.revisions import resolve
+from enfold.hub.server.safety import check_content
 from enfold.hub.server.sending import answer_with
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import trees
@@ -66,6 +67,7 @@ def _file(request: Request, state: HubState, access: Access, revision: str, path
         content = open_content(state, session, repository, entry.oid, raw=raw)
         if content is None:
             raise entry_not_found(commit, "Entry not found: the large file was never uploaded to this repository")
+        check_content(state, access.principal, repository, content)
         xet = xet_hashes(session, repository, [content.etag]) if content.is_large else {}
     headers = {"X-Repo-Commit": commit}
     if content.is_large:
