@@ -115,7 +115,9 @@ def test_models_of_every_stack(kind):
     small = quantise_model(model, "int8", TEXTS)
     maps = [module for module in small.modules() if isinstance(module, Int8Linear)]
     assert maps
-    assert all(own.input_scale is not None for own in maps)
+    # Behind an activation that is done inside the product nothing is scaled; there the range of inputs is fixed.
+    assert all(own.input_scale is not None or own.input_range is not None for own in maps)
+    assert any(own.input_range is not None for own in maps)
 
 
 def test_texts_are_read_with_the_models_own_tokenizer():

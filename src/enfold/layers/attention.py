@@ -308,7 +308,11 @@ class Attention(_Observed):
             norms: of each head's queries and keys, or none.
             number: which of the caches is this block's.
         """
-        q, k, v = self._split(project(hidden, maps), self.heads, self.kv_heads)
+        return self.weigh(project(hidden, maps), context, norms, number)
+
+    def weigh(self, mapped: Sequence[Tensor], context: Context, norms: Sequence[nn.Module], number: int) -> Tensor:
+        """The same of what the maps gave."""
+        q, k, v = self._split(mapped, self.heads, self.kv_heads)
         if norms:
             q, k = norms[0](q), norms[1](k)
         if self.rotation is not None:

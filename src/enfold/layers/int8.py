@@ -10,6 +10,10 @@ Which operation computes the integer product is probed once: oneDNN's quantised 
 A few inputs that are much larger than the others would leave these only a few of the 255 steps. Where it is known how
 large each input gets, inputs are divided and weights multiplied by √(largest input / largest weight) of their place
 (Xiao et al., 2023, section 4: SmoothQuant with a strength of one half).
+
+Where it is known in which range all inputs lie, scale and zero point may be fixed beforehand (Jacob et al., 2018,
+section 2.1). What is outside is clipped. Nothing has to be looked for in a token before it becomes bytes, and what
+stands around a product can be done inside it (``enfold.layers.int8_blocks``).
 """
 
 from __future__ import annotations
@@ -26,7 +30,17 @@ from torch import Tensor, nn
 
 from enfold.errors import InputError
 
-__all__ = ["Int8Linear", "Int8Product", "int8_product", "quantise_rows", "quantise_to_int8", "smoothing", "together"]
+__all__ = [
+    "Int8Linear",
+    "Int8Product",
+    "int8_product",
+    "prepared",
+    "quantise_rows",
+    "quantise_to_int8",
+    "range_of",
+    "smoothing",
+    "together",
+]
 
 log = logging.getLogger("enfold.layers")
 
@@ -148,15 +162,22 @@ class Int8Linear(nn.Module):
         weight_scale: (outputs,) float32.
         bias: (outputs,) float32, or None.
         input_scale: (inputs,) float32, what inputs are multiplied by before they become bytes; None for nothing.
+        input_range: (2,) float32, the fixed scale and zero point of inputs; None where each token has its own scale.
     """
 
     weight: Tensor
     weight_scale: Tensor
     bias: Tensor | None
     input_scale: Tensor | None
+    input_range: Tensor | None
 
     def __init__(
-        self, weight: Tensor, weight_scale: Tensor, bias: Tensor | None, input_scale: Tensor | None = None
+        self,
+        weight: Tensor,
+        weight_scale: Tensor,
+        bias: Tensor | None,
+        input_scale: Tensor | None = None,
+        input_range: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.shape
@@ -164,8 +185,13 @@ class Int8Linear(nn.Module):
         self.register_buffer("weight_scale", weight_scale)
         self.register_buffer("bias", bias)
         self.register_buffer("input_scale", input_scale)
-        self._prepared: Any = None
-        self._joint: _Joint | None = None
+        self.register_buffer("input_range", input_range)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._joint: Prepared | None = None
+        self._fixed: tuple[float, int] | None = None
+        self._to_bytes: tuple[Tensor, Tensor] | None = None
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(tokens, inputs) to (tokens, outputs).
@@ -173,25 +199,39 @@ class Int8Linear(nn.Module):
         Raises:
             InputError: the module is in training mode.
         """
-        quantised, scale = quantise_rows(self.check(hidden))
-        product = int8_product(quantised.device.type)
-        if self._prepared is None:
-            self._prepared = product.prepare(self.weight, self.weight_scale)
-        return _scaled(product.multiply(quantised, self._prepared), scale, self.bias)
+        return _run(hidden, (self,))
 
     def check(self, hidden: Tensor) -> Tensor:
-        """The input without its history, scaled.
+        """The input without its history.
 
         Raises:
             InputError: the module is in training mode.
         """
         if self.training:
             raise InputError("int8 weights cannot be trained; train the model in floating point, then quantise it")
-        hidden = hidden.detach()
-        return hidden if self.input_scale is None else hidden * self.input_scale
+        return hidden.detach()
+
+    @property
+    def fixed(self) -> tuple[float, int]:
+        """The fixed scale and zero point of its input, as numbers; there must be some."""
+        if self._fixed is None:
+            assert self.input_range is not None
+            scale, zero = self.input_range.tolist()
+            self._fixed = scale, round(zero)
+        return self._fixed
+
+    def to_bytes(self, hidden: Tensor) -> Tensor:
+        """(tokens, inputs) floats to bytes by the fixed scale; what it cannot hold is clipped."""
+        if self._to_bytes is None:
+            scale, zero = self.fixed
+            factor = hidden.new_tensor(1 / scale) if self.input_scale is None else self.input_scale / scale
+            # Half is added because the conversion cuts off what is behind the point.
+            self._to_bytes = factor, torch.full_like(factor, zero + 0.5)
+        factor, offset = self._to_bytes
+        return torch.addcmul(offset, hidden, factor).clamp_(0, 255).to(torch.uint8)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Int8Linear:
-        self._prepared = self._joint = None
+        self._forget()
         super()._apply(fn, recurse)
         if self.weight_scale.dtype != torch.float32:
             kind = str(self.weight_scale.dtype).removeprefix("torch.")
@@ -199,10 +239,8 @@ class Int8Linear(nn.Module):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {
-            "_prepared": None,
-            "_joint": None,
-        }  # prepared weights are opaque and belong to this process
+        # Prepared weights are opaque and belong to this process.
+        return self.__dict__ | {"_joint": None, "_fixed": None, "_to_bytes": None}
 
     def extra_repr(self) -> str:
         """The sizes, as they print."""
@@ -210,40 +248,87 @@ class Int8Linear(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class _Joint:
-    """Several maps prepared as one."""
+class Prepared:
+    """Maps of one input, ready to be multiplied as one.
+
+    Attributes:
+        maps: which they are.
+        weight: what the product takes.
+        bias: (outputs,), or None.
+        moved_bias: the same for the products of this module with fixed ranges, whose middle is 128 and not the zero
+            point; None without fixed ranges.
+    """
 
     maps: tuple[Int8Linear, ...]
-    prepared: Any
+    weight: Any
     bias: Tensor | None
+    moved_bias: Tensor | None
 
 
 def together(maps: Sequence[Int8Linear]) -> Callable[[Tensor], Tensor]:
     """Several maps of one input as one product: (tokens, inputs) to (tokens, all outputs side by side)."""
-
-    def run(hidden: Tensor) -> Tensor:
-        quantised, scale = quantise_rows(maps[0].check(hidden))
-        product = int8_product(quantised.device.type)
-        joint = maps[0]._joint
-        if joint is None or joint.maps != tuple(maps):
-            joint = maps[0]._joint = _joint(maps, product)
-        return _scaled(product.multiply(quantised, joint.prepared), scale, joint.bias)
-
-    return run
+    return lambda hidden: _run(hidden, tuple(maps))
 
 
-def _joint(maps: Sequence[Int8Linear], product: Int8Product) -> _Joint:
+def _run(hidden: Tensor, maps: tuple[Int8Linear, ...]) -> Tensor:
+    first = maps[0]
+    hidden, own = first.check(hidden), prepared(maps)
+    product = int8_product(hidden.device.type)
+    if first.input_range is not None:
+        result = product.multiply(first.to_bytes(hidden), own.weight)
+        return torch.add(own.moved_bias, result, alpha=first.fixed[0])  # type: ignore[arg-type]
+    quantised, scale = quantise_rows(hidden if first.input_scale is None else hidden * first.input_scale)
+    return _scaled(product.multiply(quantised, own.weight), scale, own.bias)
+
+
+def prepared(maps: tuple[Int8Linear, ...]) -> Prepared:
+    """The maps as one, prepared at the first call.
+
+    Raises:
+        InputError: they do not treat their one input alike.
+    """
+    joint = maps[0]._joint
+    if joint is None or joint.maps != maps:
+        joint = maps[0]._joint = _prepare(maps, int8_product(maps[0].weight.device.type))
+    return joint
+
+
+def _prepare(maps: tuple[Int8Linear, ...], product: Int8Product) -> Prepared:
+    first = maps[0]
     for own in maps[1:]:
-        mine, first = own.input_scale, maps[0].input_scale
-        alike = mine is first if mine is None or first is None else torch.equal(mine, first)
-        if not alike:
+        if not (_alike(own.input_scale, first.input_scale) and _alike(own.input_range, first.input_range)):
             raise InputError("int8 maps of one input must scale it alike; quantise the model anew")
-    weight = torch.cat([own.weight for own in maps])
-    scale = torch.cat([own.weight_scale for own in maps])
+    weight = first.weight if len(maps) == 1 else torch.cat([own.weight for own in maps])
+    scale = first.weight_scale if len(maps) == 1 else torch.cat([own.weight_scale for own in maps])
     bias = None
     if any(own.bias is not None for own in maps):
-        bias = torch.cat([scale.new_zeros(own.out_features) if own.bias is None else own.bias for own in maps])
-    return _Joint(tuple(maps), product.prepare(weight, scale), bias)
+        bias = torch.cat(
+            [own.weight_scale.new_zeros(own.out_features) if own.bias is None else own.bias for own in maps]
+        )
+    moved = None
+    if first.input_range is not None:
+        step, zero = first.fixed
+        moved = weight.sum(1, dtype=torch.float32) * scale * (step * (_MIDDLE - zero))
+        moved = moved if bias is None else moved + bias
+    return Prepared(maps, product.prepare(weight, scale), bias, moved)
+
+
+def _alike(first: Tensor | None, second: Tensor | None) -> bool:
+    return first is second if first is None or second is None else torch.equal(first, second)
+
+
+def range_of(lowest: Tensor, highest: Tensor, input_scale: Tensor | None = None) -> Tensor:
+    """The (2,) scale and zero point by which inputs between these become bytes.
+
+    Args:
+        lowest, highest: (inputs,) what each input lay between.
+        input_scale: (inputs,) what inputs are multiplied by first.
+    """
+    if input_scale is not None:
+        lowest, highest = lowest * input_scale, highest * input_scale
+    low, high = min(float(lowest.min()), 0.0), max(float(highest.max()), 0.0)
+    scale = max(high - low, 1e-12) / 255
+    return torch.tensor([scale, float(round(-low / scale))])
 
 
 def smoothing(largest: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -258,9 +343,12 @@ def smoothing(largest: Tensor, weights: Sequence[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def quantise_to_int8(weight: Tensor, bias: Tensor | None, input_scale: Tensor | None = None) -> Int8Linear:
+def quantise_to_int8(
+    weight: Tensor, bias: Tensor | None, input_scale: Tensor | None = None, input_range: Tensor | None = None
+) -> Int8Linear:
     """The map of a floating (outputs, inputs) weight, with one scale for each output."""
     weight = weight.float() if input_scale is None else weight.float() / input_scale
     scale = weight.abs().amax(1).clamp_(min=1e-12).div_(_LARGEST)
     rounded = (weight / scale[:, None]).round_().clamp_(-_LARGEST, _LARGEST).to(torch.int8).contiguous()
-    return Int8Linear(rounded, scale, None if bias is None else bias.detach().float().clone(), input_scale)
+    own_bias = None if bias is None else bias.detach().float().clone()
+    return Int8Linear(rounded, scale, own_bias, input_scale, input_range)

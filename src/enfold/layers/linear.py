@@ -191,7 +191,11 @@ FORMATS: dict[str, Callable[[Tensor, Tensor | None], QuantisedLinear]] = {
 
 
 def quantise_linear(
-    module: nn.Linear | TransposedLinear, format: str = "int8", *, input_scale: Tensor | None = None
+    module: nn.Linear | TransposedLinear,
+    format: str = "int8",
+    *,
+    input_scale: Tensor | None = None,
+    input_range: Tensor | None = None,
 ) -> QuantisedLinear:
     """The same map with weights in another format.
 
@@ -199,6 +203,7 @@ def quantise_linear(
         module: any ``torch.nn.Linear`` or transposed one.
         format: ``int8``, or ``int4`` for models that write token by token.
         input_scale: (inputs,) what int8 multiplies inputs by first, see ``enfold.layers.int8.smoothing``.
+        input_range: the fixed range of int8's inputs, see ``enfold.layers.int8.range_of``.
 
     Raises:
         InputError: the format is another one, the weight's shape does not allow it, or a weight is infinite or not a
@@ -210,5 +215,5 @@ def quantise_linear(
     if not bool(weight.isfinite().all()):
         raise InputError("the weights are not all finite, so they cannot be quantised")
     if format == "int8":
-        return int8.quantise_to_int8(weight.detach(), module.bias, input_scale).train(module.training)
+        return int8.quantise_to_int8(weight.detach(), module.bias, input_scale, input_range).train(module.training)
     return FORMATS[format](weight.detach(), module.bias).train(module.training)

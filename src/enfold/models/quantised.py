@@ -55,7 +55,8 @@ def quantise_model(model: Model, format: str = "int8", calibration: Sequence[Seq
         model: any model; it is not changed.
         format: ``int8``, or ``int4`` for models that write token by token.
         calibration: token ids of a few texts. With them int8 evens out inputs of which a few are much larger than the
-            others, and the maps that it costs most stay in float32 (``enfold.models.calibration``).
+            others, fixes the ranges of inputs where whole texts are read, and leaves the maps that it costs most in
+            float32 (``enfold.models.calibration``).
 
     Raises:
         InputError: the model is quantised already, the format does not fit its sizes, or a weight is infinite or not a
@@ -84,9 +85,11 @@ def put_in_format(model: Model, format: str, calibration: Sequence[Sequence[int]
     for name, module in linears.items():
         if name in kept:
             continue
-        scale = None if learned is None else learned.input_scales.get(name)
+        own: dict[str, Any] = {}
+        if learned is not None:
+            own = {"input_scale": learned.input_scales.get(name), "input_range": learned.input_ranges.get(name)}
         try:
-            _replace(model, name, quantise_linear(module, _format_at(model, name, format), input_scale=scale))
+            _replace(model, name, quantise_linear(module, _format_at(model, name, format), **own))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return model.float().eval()
@@ -119,12 +122,13 @@ def original_config(values: dict[str, Any]) -> dict[str, Any]:
 
 def config_to_write(model: PreTrainedModel, original: dict[str, Any]) -> dict[str, Any]:
     """The ``config.json`` of a folder of quantised weights."""
-    maps = [module for module in model.modules() if isinstance(module, Int8Linear)]
+    maps = {name: module for name, module in model.named_modules() if isinstance(module, Int8Linear)}
     return {
         "model_type": MODEL_TYPE,
         "format": format_of(model),
         "kept": [name for name, _ in _linears(model)],
-        "scaled_inputs": any(own.input_scale is not None for own in maps),
+        "scaled_inputs": [name for name, own in maps.items() if own.input_scale is not None],
+        "fixed_ranges": [name for name, own in maps.items() if own.input_range is not None],
         "original": original,
     }
 
@@ -143,8 +147,9 @@ def make_room(model: PreTrainedModel, stored: dict[str, Any]) -> None:
             room = Int4Linear(weight, scale, torch.empty_like(scale), module.bias)
         else:
             weight = torch.empty((outputs, inputs), dtype=torch.int8, device="meta")
-            scaled = torch.empty(inputs, device="meta") if stored.get("scaled_inputs") else None
-            room = Int8Linear(weight, torch.empty(outputs, device="meta"), module.bias, scaled)
+            scaled = torch.empty(inputs, device="meta") if name in stored.get("scaled_inputs", ()) else None
+            fixed = torch.empty(2, device="meta") if name in stored.get("fixed_ranges", ()) else None
+            room = Int8Linear(weight, torch.empty(outputs, device="meta"), module.bias, scaled, fixed)
         _replace(model, name, room)
 
 

@@ -15,6 +15,7 @@ from enfold.layers.context import Context
 from enfold.layers.dropout import Dropout
 from enfold.layers.embeddings import Embed, check_inputs
 from enfold.layers.feed_forward import FeedForward, GatedFeedForward, StackedFeedForward
+from enfold.layers.int8_blocks import quickest
 from enfold.layers.linear import linear
 from enfold.layers.norms import norm
 from enfold.layers.places import Assembly, place
@@ -212,7 +213,10 @@ class Stack(Assembly):
         """All blocks, one after another: (tokens, width) to (tokens, width)."""
         again = self.runs_again
         drop = self.spec.layer_drop if self.training else 0.0
-        for block in self.blocks:
+        blocks: list[Any] = list(self.blocks)
+        if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            blocks = [quickest(block, hidden) for block in blocks]
+        for block in blocks:
             if drop and float(torch.rand(())) < drop:
                 continue
             if again:
