@@ -14,7 +14,7 @@ from enfold.layers import int4
 from enfold.layers.int4 import GROUP, Int4Linear, of_numbers, together
 from enfold.layers.linear import joined, project, quantise_linear
 
-HAS_PRODUCT = int4._has_product()
+HAS_PRODUCT = int4.has_int4_product()
 
 
 def float_map(inputs: int = 128, outputs: int = 40, bias: bool = True) -> nn.Linear:
@@ -26,7 +26,7 @@ def float_map(inputs: int = 128, outputs: int = 40, bias: bool = True) -> nn.Lin
 def product(request, monkeypatch):
     if request.param and not HAS_PRODUCT:
         pytest.skip("this machine has no int4 product")
-    monkeypatch.setattr(int4, "_has_product", lambda: request.param)
+    monkeypatch.setattr(int4, "has_int4_product", lambda: request.param)
 
 
 def weights_of(layer: Int4Linear) -> torch.Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from enfold.errors import InputError
 
-__all__ = ["GROUP", "Int4Linear", "quantise_to_int4", "together"]
+__all__ = ["GROUP", "Int4Linear", "has_int4_product", "quantise_to_int4", "together"]
 
 log = logging.getLogger("enfold.layers")
 
@@ -33,7 +33,7 @@ _OUTPUTS = 64  # the packed form comes in blocks of so many outputs
 
 
 @cache
-def _has_product() -> bool:
+def has_int4_product() -> bool:
     """Whether this machine multiplies packed weights, and rightly."""
     generator = torch.Generator().manual_seed(0)
     q = torch.randint(0, 16, (_OUTPUTS, 2 * GROUP), generator=generator, dtype=torch.uint8)
@@ -153,7 +153,7 @@ def _joint(maps: Sequence[Int4Linear], device: torch.device) -> _Joint:
     if any(own.bias is not None for own in maps):
         zeros = [torch.zeros(own.out_features, device=device) for own in maps]
         bias = torch.cat([zero if own.bias is None else own.bias for own, zero in zip(maps, zeros, strict=True)])
-    if device.type != "cpu" or not _has_product():
+    if device.type != "cpu" or not has_int4_product():
         return _Joint(tuple(maps), None, outputs, bias)
     spare = -outputs % _OUTPUTS
     q, scale, middle = (

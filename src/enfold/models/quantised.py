@@ -28,6 +28,7 @@ __all__ = [
     "MODEL_TYPE",
     "format_of",
     "is_quantised",
+    "maps_kept",
     "original_config",
     "put_in_format",
     "quantise_model",
@@ -106,6 +107,11 @@ def is_quantised(model: nn.Module) -> bool:
     return format_of(model) is not None
 
 
+def maps_kept(model: PreTrainedModel) -> list[str]:
+    """The maps of a quantised model that stayed in floating point."""
+    return [name for name, _ in _linears(model)]
+
+
 def original_config(values: dict[str, Any]) -> dict[str, Any]:
     """The config of the model inside, for a folder of quantised weights; else the config itself.
 
@@ -126,7 +132,7 @@ def config_to_write(model: PreTrainedModel, original: dict[str, Any]) -> dict[st
     return {
         "model_type": MODEL_TYPE,
         "format": format_of(model),
-        "kept": [name for name, _ in _linears(model)],
+        "kept": maps_kept(model),
         "scaled_inputs": [name for name, own in maps.items() if own.input_scale is not None],
         "fixed_ranges": [name for name, own in maps.items() if own.input_range is not None],
         "original": original,

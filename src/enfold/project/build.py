@@ -26,6 +26,7 @@ from enfold.values.reports import Decision
 
 BASELINE = "TF-IDF baseline"
 _EVALUATING = ("evaluation", "project/build.py")
+_CALIBRATION_TEXTS = 64
 _COMPRESSING = ("compression", "models", "layers", "text", "pipelines", "project/build.py")
 
 
@@ -201,10 +202,11 @@ def _evaluate(root: Path, settings: Settings, model: Path, rows: prepare.Prepare
 
 
 def _compress(root: Path, settings: Settings, model: Path, rows: prepare.PreparedRows) -> StageResult:
-    """The compressed form, if it is worth keeping on this machine; validation rows decide."""
+    """The compressed form, if it is worth keeping on this machine; training rows calibrate, validation rows decide."""
     inputs = {
         "model": _revision(model),
         "rows": rows_fingerprint(rows.rows("validation")),
+        "training_rows": rows_fingerprint(rows.rows("train")),
         "settings": settings.compression.model_dump(),
     }
 
@@ -214,7 +216,9 @@ def _compress(root: Path, settings: Settings, model: Path, rows: prepare.Prepare
 
         tokenizer = Tokenizer.from_pretrained(model)
         trained = AutoModelForSequenceClassification.from_pretrained(model)
-        compressed = quantise(trained, format=settings.compression.format)
+        training = labelled(rows.rows("train"), "the training rows").texts
+        calibration = training[:: max(1, len(training) // _CALIBRATION_TEXTS)][:_CALIBRATION_TEXTS]
+        compressed = quantise(trained, format=settings.compression.format, texts=calibration)
         validation = labelled(rows.rows("validation"), "the validation rows")
         decision = decide(
             trained,
