@@ -232,15 +232,35 @@ class TestGroups:
         (together,) = (group for group in plan.groups if len(group.rows) == 3)
         assert together.padding is not None
 
-    @given(st.lists(st.integers(0, 60), max_size=20))
+    def test_aligned_rows_are_as_long_as_they_would_be_alone_or_longer_by_whole_vectors(self):
+        plan = grouping.plan_for((20, 33, 48, 300, 7), (20, 33, 48, 300, 7), 12, self.device, aligned=True)
+        lengths = {row: group.q_length for group in plan.groups for row in group.rows}
+        assert lengths == {0: 32, 1: 48, 2: 48, 3: 300, 4: 32}
+        assert [group.rows for group in plan.groups if group.q_length == 300] == [(3,)]
+
+    @given(st.lists(st.integers(0, 60), max_size=20), st.booleans())
     @settings(max_examples=50, deadline=None)
-    def test_what_is_spread_comes_back(self, lengths):
-        plan = self.plan(*lengths, heads=HEADS)
+    def test_what_is_spread_comes_back(self, lengths, aligned):
+        plan = grouping.plan_for(tuple(lengths), tuple(lengths), HEADS, self.device, aligned)
         packed = torch.randn(sum(lengths), HEADS, WIDTH)
         whole, parts = plan.queries.room(packed)
         for part, own in zip(parts, plan.queries.spread(packed), strict=True):
             part.copy_(own)
         assert torch.equal(plan.queries.collect(whole, HEADS), packed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("seeing", [{}, {"causal": True}, {"window": 5}])
+def test_without_gradients_a_row_comes_out_bit_for_bit_as_alone(dtype, seeing):
+    """Else what is rounded to a byte next would depend on the other rows of a batch."""
+    lengths = [3, 47, 16, 110, 5, 48, 31, 90, 200, 16, 30]
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(sum(lengths), 12, 32, generator=generator).to(dtype) for _ in range(3))
+    with torch.no_grad():
+        together = attention(q, k, v, replace(layout_of(torch.tensor(lengths)), **seeing)).split(lengths)
+        rows = zip(*(own.split(lengths) for own in (q, k, v)), lengths, strict=True)
+        for (*own, length), found in zip(rows, together, strict=True):
+            assert torch.equal(attention(*own, replace(layout_of(torch.tensor([length])), **seeing)), found)
 
 
 @pytest.mark.gpu

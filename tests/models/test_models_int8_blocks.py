@@ -19,7 +19,9 @@ from enfold.models.quantised import quantise_model
 TEXTS = torch.randint(1, 50, (60, 12), generator=torch.Generator().manual_seed(3)).tolist()
 BATCH = {key: own for key, own in padded([9, 4, 7, 12]).items() if key != "token_type_ids"}  # as the texts have none
 
-needs_fusion = pytest.mark.skipif(int8.int8_product().name != "onednn", reason="this processor has no int8 product")
+needs_fusion = pytest.mark.skipif(
+    int8.int8_product("cpu").name != "onednn", reason="this processor has no int8 product"
+)
 
 
 def trained_like(model: Any) -> Any:

@@ -141,20 +141,31 @@ class TestRefusals:
             quantise_model(tiny(), "int2")
 
 
-@pytest.mark.parametrize(("kind", "bound"), [("float32", 1e-5), ("int8", 1e-3)])
+def in_format(model, kind, texts):
+    if kind == "float32":
+        return model
+    if kind == "bfloat16":
+        return model.to(torch.bfloat16)
+    return quantise_model(model, kind.split()[0], texts[:30] if kind == "int8 with texts" else ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound"),
+    [("float32", 1e-5), ("bfloat16", 1e-3), ("int8", 1e-3), ("int8 with texts", 1e-3), ("int4", 1e-3)],
+)
 def test_a_prediction_does_not_depend_on_its_neighbours(kind, bound):
     torch.manual_seed(0)
     keys = TINY | {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "max_position_embeddings": 130}
     model = enfold.BertForSequenceClassification(enfold.BertConfig(**keys)).eval()
-    model = quantise_model(model) if kind == "int8" else model
     generator = torch.Generator().manual_seed(1)
     lengths = torch.randint(1, 120, (100,), generator=generator).tolist()
     texts = [torch.randint(1, 50, (length,), generator=generator).tolist() for length in lengths]
+    model = in_format(model, kind, texts)
 
     def scores(rows):
         packed = pack(rows)
         with torch.no_grad():
-            return model(input_ids=packed.input_ids, layout=packed.layout).logits.softmax(-1)
+            return model(input_ids=packed.input_ids, layout=packed.layout).logits.float().softmax(-1)
 
     alone = torch.cat([scores([text]) for text in texts])
     assert alone[:, 0].std() > 0.1

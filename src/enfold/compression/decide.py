@@ -132,6 +132,6 @@ def _machine() -> dict[str, Any]:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "int8_product": int8_product().name,
+        "int8_product": int8_product("cpu").name,
         "torch": torch.__version__,
     }

@@ -82,7 +82,7 @@ def _fastest(model: PreTrainedModel) -> str:
 
     if model.scores_path is not None and has_int4_product():
         return "int4"
-    if int8_product().name != "float":
+    if int8_product("cpu").name != "float":
         return "int8"
     return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
 

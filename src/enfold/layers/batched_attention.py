@@ -18,15 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from enfold.layers.grouping import Group, Plan, plan_for
+from enfold.layers.grouping import FUSED_FROM, Group, Plan, plan_for
 from enfold.layers.noise import Noise
 
 __all__ = ["Problem", "backward", "forward"]
 
 # Scores computed at a time: two or three buffers of this many floats fit the second-level caches of two cores.
 _SCORES_AT_A_TIME = 1 << 19
-# From this length on PyTorch's fused attention is faster where nothing has to be kept and nothing dropped.
-_FUSED_FROM = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +60,12 @@ class Problem:
         """What makes up for the weights that are dropped; 0 where all are."""
         return 0.0 if self.dropout >= 1 else 1 / (1 - self.dropout)
 
-    def plan(self, q: Tensor) -> Plan:
-        """The groups of rows."""
-        return plan_for(self.q_lengths, self.kv_lengths, q.shape[1], q.device)
+    def plan(self, q: Tensor, *, aligned: bool = False) -> Plan:
+        """The groups of rows; ``aligned`` where a row must not depend on the others, to the last bit.
+
+        A bias that was handed in is as long as its rows, which are therefore not padded.
+        """
+        return plan_for(self.q_lengths, self.kv_lengths, q.shape[1], q.device, aligned and self.bias is None)
 
     def noise(self, device: torch.device) -> Noise | None:
         """The dropout's choices from the beginning."""
@@ -157,13 +158,14 @@ def forward(q: Tensor, k: Tensor, v: Tensor, problem: Problem, *, keep: bool) ->
         problem: the rest.
         keep: whether the weights are kept.
     """
-    plan, noise = problem.plan(q), problem.noise(q.device)
+    noise = problem.noise(q.device)
+    plan = problem.plan(q, aligned=not keep and noise is None)
     queries, keys, values = plan.queries.spread(q), plan.keys.spread(k), plan.keys.spread(v)
     whole, parts = plan.queries.room(q)
     kept = []
     for group, own_q, own_k, own_v, part in zip(plan.groups, queries, keys, values, parts, strict=True):
         bias = problem.group_bias(group, q.shape[1], q.device, q.dtype)
-        if not keep and noise is None and group.q_length >= _FUSED_FROM and not problem.may_hide_all:
+        if not keep and noise is None and group.q_length >= FUSED_FROM and not problem.may_hide_all:
             mask = None if bias is None else bias.view(-1, q.shape[1] if bias.shape[0] > 1 else 1, *bias.shape[1:])
             part.copy_(F.scaled_dot_product_attention(own_q, own_k, own_v, attn_mask=mask, scale=problem.scale))
             continue

@@ -34,7 +34,7 @@ def biased_attention(
     """
     own, other = tuple(layout.q_lengths.tolist()), tuple(layout.kv_lengths.tolist())
     problem = Problem(own, other, bias, scale, layout.causal, layout.window, dropout, 0)
-    plan = problem.plan(q)
+    plan = problem.plan(q, aligned=not torch.is_grad_enabled())
     queries, keys, values = plan.queries.spread(q), plan.keys.spread(k), plan.keys.spread(v)
     places = _places(plan.queries, layout.positions, q.shape[1])
     drop = Dropout(dropout).train()

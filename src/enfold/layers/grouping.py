@@ -2,6 +2,11 @@
 
 Attention is a batched product for each group of rows. Rows of one length form a group without padding; rows of nearly
 one length are padded to the longest of them where that costs less than a group of their own.
+
+Sums over padded rows are added up in another order, so that a row's last bits would depend on what it is padded to, and
+so on its neighbours; where a number is rounded to a byte next, more than the last bits. *Aligned* groups have lengths
+that are multiples of a vector of the processor's: all further padding adds only zeros, and a row comes out bit for bit
+as it would alone.
 """
 
 from __future__ import annotations
@@ -15,13 +20,17 @@ from torch import Tensor
 
 from enfold.errors import InputError
 
-__all__ = ["Group", "Plan", "Side", "plan_for"]
+__all__ = ["FUSED_FROM", "Group", "Plan", "Side", "plan_for"]
 
 # One more group costs about as much as this many attention scores, over all heads (measured on 2 cores: some 60
 # microseconds of small operations against 2 to 9 nanoseconds a score, without and with backward).
 _SCORES_PER_GROUP = 12_000
 # Rows with at least this many scores are groups of their own. A group of one row is used where it is, uncopied.
 _SCORES_OF_A_LONG_ROW = 1 << 17
+# Floats in the longest vector of any processor: aligned lengths are multiples of it.
+_ALIGNED = 16
+# From this length on PyTorch's fused attention is faster where nothing has to be kept and nothing dropped.
+FUSED_FROM = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +119,9 @@ class Plan:
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # a plan that was made for inference may serve training next
-def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int, device: torch.device) -> Plan:
+def plan_for(
+    q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int, device: torch.device, aligned: bool = False
+) -> Plan:
     """Divide rows into groups. Rows of no tokens are in none.
 
     Args:
@@ -118,6 +129,7 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
         kv_lengths: key tokens of each row.
         heads: how many heads each row is computed for.
         device: where the indices go.
+        aligned: whether a row's results must not depend, to the last bit, on the other rows.
 
     Raises:
         InputError: a row has queries but no keys, or keys but no queries.
@@ -127,13 +139,16 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
         if 0 in size and size != (0, 0):
             raise InputError(f"row {row} has {size[0]} queries and {size[1]} keys; attention needs both or neither")
     rows = [row for row in range(len(sizes)) if sizes[row] != (0, 0)]
-    if len(set(sizes)) == 1 and rows and not _is_long(sizes[0], heads):
+    padded = [_padded(size, heads) if aligned else size for size in sizes]
+    if len(set(sizes)) == 1 and rows and padded[0] == sizes[0] and not _is_long(sizes[0], heads):
         groups, gather = [rows], False
     else:
-        groups = _grouped(rows, sizes, heads)
-        gather = any(len(group) > 1 for group in groups)
-    queries = _side(groups, q_lengths, heads, device, gather)
-    keys = queries if q_lengths == kv_lengths else _side(groups, kv_lengths, heads, device, gather)
+        groups = _grouped(rows, padded, heads, aligned)
+        gather = any(len(group) > 1 or padded[group[0]] != sizes[group[0]] for group in groups)
+    queries = _side(groups, q_lengths, [size[0] for size in padded], heads, device, gather)
+    keys = queries
+    if q_lengths != kv_lengths:
+        keys = _side(groups, kv_lengths, [size[1] for size in padded], heads, device, gather)
     made = []
     for group, (_, q_length), (_, kv_length) in zip(groups, queries.shapes, keys.shapes, strict=True):
         own = torch.tensor([kv_lengths[row] for row in group])
@@ -147,18 +162,29 @@ def plan_for(q_lengths: tuple[int, ...], kv_lengths: tuple[int, ...], heads: int
     return Plan(tuple(made), queries, keys)
 
 
+def _padded(size: tuple[int, int], heads: int) -> tuple[int, int]:
+    """The aligned size of a row; a long one is always alone, and stays as it is."""
+    if size == (0, 0) or _is_long(size, heads):
+        return size
+    return size[0] + -size[0] % _ALIGNED, size[1] + -size[1] % _ALIGNED
+
+
 def _is_long(size: tuple[int, int], heads: int) -> bool:
     return size[0] * size[1] * heads >= _SCORES_OF_A_LONG_ROW
 
 
-def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[list[int]]:
-    """From the longest down, a row joins the last group while the padding so far costs less than another group."""
+def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int, aligned: bool) -> list[list[int]]:
+    """From the longest down, a row joins the last group while the padding so far costs less than another group.
+
+    Aligned groups hold rows of which each alone would be computed in the same way, fused or not.
+    """
     groups: list[list[int]] = []
     queries, keys, waste = 0, 0, 0
     for row in sorted(rows, key=lambda row: (sizes[row], row), reverse=True):
         own_queries, own_keys = sizes[row]
         more = (queries * keys - own_queries * own_keys) * heads
         fits = own_keys <= keys and waste + more <= _SCORES_PER_GROUP and not _is_long(sizes[row], heads)
+        fits = fits and not (aligned and queries >= FUSED_FROM > own_queries)
         if groups and fits:
             groups[-1].append(row)
             waste += more
@@ -168,17 +194,25 @@ def _grouped(rows: list[int], sizes: list[tuple[int, int]], heads: int) -> list[
     return [sorted(group) for group in groups]
 
 
-def _side(groups: list[list[int]], lengths: tuple[int, ...], heads: int, device: torch.device, gather: bool) -> Side:
+def _side(
+    groups: list[list[int]],
+    lengths: tuple[int, ...],
+    padded: list[int],
+    heads: int,
+    device: torch.device,
+    gather: bool,
+) -> Side:
     starts = [0]
     for length in lengths:
         starts.append(starts[-1] + length)
-    shapes = tuple((len(group), max(lengths[row] for row in group)) for group in groups)
+    shapes = tuple((len(group), max(padded[row] for row in group)) for group in groups)
+    in_place = [len(group) == 1 and padded[group[0]] == lengths[group[0]] for group in groups]
     if not gather:
         return Side(shapes, tuple(starts[group[0]] for group in groups))
     # Entries of results, over all groups, and of the index, over those that are gathered.
     inverse = torch.empty(starts[-1] * heads, dtype=torch.long)
     indices, reals, filled = [], [], 0
-    for group, (_, longest) in zip(groups, shapes, strict=True):
+    for group, (_, longest), stays in zip(groups, shapes, in_place, strict=True):
         own = torch.tensor([lengths[row] for row in group])[:, None]
         first = torch.tensor([starts[row] for row in group])[:, None]
         at = torch.arange(longest)
@@ -189,13 +223,13 @@ def _side(groups: list[list[int]], lengths: tuple[int, ...], heads: int, device:
         places = real.nonzero().squeeze(1)
         inverse[pairs[places]] = places + filled
         filled += pairs.shape[0]
-        if len(group) > 1:
+        if not stays:
             indices.append(pairs)
             reals.append(real)
     padding = (~torch.cat(reals)).nonzero().squeeze(1)
     return Side(
         shapes,
-        tuple(starts[group[0]] if len(group) == 1 else -1 for group in groups),
+        tuple(starts[group[0]] if stays else -1 for group, stays in zip(groups, in_place, strict=True)),
         torch.cat(indices).to(device),
         padding.to(device) if padding.shape[0] else None,
         inverse.to(device),

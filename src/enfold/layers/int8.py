@@ -104,8 +104,8 @@ PRODUCTS = (
 
 
 @cache
-def int8_product(device_type: str = "cpu") -> Int8Product:
-    """The first product that this machine computes rightly, the largest bytes included.
+def int8_product(device_type: str) -> Int8Product:
+    """The first product that a kind of device computes rightly, the largest bytes included.
 
     Some processors without the dot-product instructions saturate there, which the probe finds.
     """
