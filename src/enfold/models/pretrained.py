@@ -18,6 +18,7 @@ from enfold.models import quantised
 from enfold.models.config import PreTrainedConfig
 from enfold.models.family import Family
 from enfold.models.initialise import initialise
+from enfold.models.memory import check_memory
 from enfold.models.reading import read_weights
 from enfold.models.resizing import resize_words
 from enfold.models.skeleton import is_skeleton, skeleton
@@ -147,6 +148,7 @@ class PreTrainedModel(nn.Module):
         Raises:
             SourceError: the reference leads nowhere.
             CheckpointError: the folder is not a model of this type, or a tensor is missing, misshapen or cut short.
+            InputError: there is less memory than the model needs; both are named.
         """
         if not hasattr(cls, "config_class"):
             raise InputError(f"{cls.__name__} is no model of its own; use AutoModel… or the class of a family")
@@ -172,7 +174,6 @@ class PreTrainedModel(nn.Module):
             model = cls(config)
             if kept is not None:
                 quantised.make_room(model, stored)
-        checkpoint = open_tensors(located.path, quantised.weights_file(kept))
         wanted = dtype if dtype is not None else torch_dtype
         asked = wanted not in (None, "auto") and format is not None
         if wanted in (None, "auto"):
@@ -181,10 +182,12 @@ class PreTrainedModel(nn.Module):
             raise InputError(
                 f"an {kept or format} model computes in float32 around its products; dtype={wanted!r} is not possible"
             )
+        precision = None if wanted is None else dtype_named(wanted)
+        check_memory(model, str(reference), precision, format if kept is None else None)
         model.loading_report = read_weights(
             model,
-            checkpoint,
-            dtype=None if wanted is None else dtype_named(wanted),
+            open_tensors(located.path, quantised.weights_file(kept)),
+            dtype=precision,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
         )
         if format is not None and kept is None:
