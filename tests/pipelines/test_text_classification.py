@@ -270,3 +270,13 @@ def test_texts_can_be_mended_as_the_training_texts_were(folder: Path) -> None:
     plain, marked = "free prize call now", "free  prize<br />call&nbsp;now"
     assert mended([marked])[0].scores == pytest.approx(raw([plain])[0].scores)
     assert mended([marked])[0].tokens == raw([plain])[0].tokens < raw([marked])[0].tokens
+
+
+def test_ten_thousand_texts_of_one_token_and_none_at_all(classify: TextClassificationPipeline):
+    tokenizer = classify.tokenizer
+    texts = [WORDS[number % len(WORDS)] for number in range(10_000)]
+    assert {len(ids) - 2 for ids in (tokenizer(word)["input_ids"] for word in WORDS)} == {1}
+    found = classify(texts)
+    alone = [classify(word)[0].scores["spam"] for word in WORDS]
+    assert [p.scores["spam"] for p in found] == pytest.approx((alone * 834)[:10_000], abs=1e-5)
+    assert classify([]) == []
