@@ -138,7 +138,7 @@ def _is_right(product: Int8Product, device_type: str) -> bool:
 def quantise_rows(hidden: Tensor) -> tuple[Tensor, Tensor]:
     """(tokens, width) floats to bytes around 128 and (tokens, 1) scales."""
     if hidden.shape[0] <= _FEW:  # few operations count there, passes over memory do not
-        scale = torch.linalg.vector_norm(hidden, torch.inf, -1, keepdim=True).clamp_(min=1e-12).div_(_LARGEST)
+        scale = hidden.abs().amax(-1, keepdim=True).clamp_(min=1e-12).div_(_LARGEST)
     else:
         # Two reductions are faster than one of absolute values, which go through memory.
         largest = torch.maximum(hidden.amax(-1, keepdim=True), hidden.amin(-1, keepdim=True).neg_())

@@ -128,17 +128,14 @@ class Step:
         kv_heads = attention.kv_heads
         branches, shared = rows // trunks, heads // kv_heads
         scale = width**-0.5 if attention.scale is None else attention.scale
+        q = q if scale == 1.0 else q * scale
         if branches == 1:
             q = q.reshape(trunks * kv_heads, shared, width)
         else:
             grouped = q.reshape(trunks, branches, kv_heads, shared, width)
             q = grouped.transpose(1, 2).reshape(trunks * kv_heads, branches * shared, width)
-        if added is None:
-            scores = (
-                torch.bmm(q, keys.transpose(1, 2)).mul_(scale) if scale != 1.0 else torch.bmm(q, keys.transpose(1, 2))
-            )
-        else:
-            scores = torch.baddbmm(added, q, keys.transpose(1, 2), alpha=scale)
+        keys = keys.transpose(1, 2)
+        scores = torch.bmm(q, keys) if added is None else torch.baddbmm(added, q, keys)
         out = torch.bmm(scores.softmax(-1), values)
         if branches > 1:
             out = out.view(trunks, kv_heads, branches, shared * width).transpose(1, 2)
