@@ -12,7 +12,7 @@ from starlette.responses import Response
 from enfold.hub.pages.browsing import Opened, open_repository
 from enfold.hub.pages.forms import Form, text
 from enfold.hub.pages.history import PatchLine, lines_of
-from enfold.hub.pages.page import REFUSALS, Here, Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Here, Page, PageRoute, SignedInHere, told
 from enfold.hub.records.permissions import may
 from enfold.hub.server.access import Access
 from enfold.hub.server.errors import HubError
@@ -64,7 +64,7 @@ def new(page: SignedInHere, form: Form, place: str) -> Response:
             tab="discussions",
             title=title,
             words=words,
-            fault=_said(fault),
+            fault=told(fault),
         )
     return page.go(f"/{opened.place}/discussions/{made['num']}")
 
@@ -94,7 +94,7 @@ def act(page: SignedInHere, form: Form, place: str, number: int) -> Response:
         else:
             raise HubError(422, "The form does not say what to do.")
     except (*REFUSALS, ValidationError) as fault:
-        return _show(page, opened, number, _said(fault))
+        return _show(page, opened, number, told(fault))
     return page.go(f"/{opened.place}/discussions/{number}")
 
 
@@ -130,10 +130,3 @@ def _access(opened: Opened) -> Access:
 def _check(number: int) -> None:
     if not 1 <= number < _LAST:
         raise HubError(404, "There is no such discussion.")
-
-
-def _said(fault: Exception) -> str:
-    if isinstance(fault, ValidationError):
-        first = fault.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(fault.detail) if isinstance(fault, HubError) else str(fault)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from enfold.hub.pages.browsing import Opened, crumbs, open_repository
 from enfold.hub.pages.forms import check_key, check_origin, text
-from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere, told
 from enfold.hub.records import links
 from enfold.hub.server.commits import Draft, Message, land
 from enfold.hub.server.errors import HubError, revision_not_found
@@ -83,8 +83,7 @@ async def upload(request: Request, opened: _Writable, revision: str, path: str =
                 raise HubError(422, "Choose at least one file.")
             commit = await run_in_threadpool(_commit, opened, revision, folder, title, files)
         except REFUSALS as fault:
-            said = str(fault.detail) if isinstance(fault, HubError) else str(fault)
-            return await run_in_threadpool(_page, opened, revision, folder, said)
+            return await run_in_threadpool(_page, opened, revision, folder, told(fault))
     return opened.page.go(f"/{opened.place}/commit/{commit}")
 
 
