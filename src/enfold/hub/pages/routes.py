@@ -10,6 +10,7 @@ from enfold.hub.pages import (
     avatars,
     branching,
     device,
+    editing,
     files,
     gates,
     history,
@@ -43,5 +44,6 @@ PAGES: tuple[APIRouter, ...] = (
     history.router,
     talking.router,
     uploading.router,
+    editing.router,
     repository.router,
 )
