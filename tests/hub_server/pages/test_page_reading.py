@@ -129,7 +129,8 @@ def test_no_page_has_script_or_style_of_its_own_and_all_can_be_reached_by_keyboa
 @pytest.mark.parametrize(
     "path",
     [
-        *("/settings", "/settings/tokens", "/new", "/organizations/lab", "/alice/m", "/alice/m/likers"),
+        *("/settings", "/settings/tokens", "/settings/webhooks", "/new", "/organizations/lab", "/collections/new"),
+        *("/alice/m", "/alice/m/likers", "/alice/m/edit/main", "/alice/m/upload/main", "/collections"),
         *("/alice/m/settings", "/alice/m/settings/access", "/alice/m/branches", "/alice/m/access"),
     ],
 )
