@@ -31,7 +31,7 @@ class Read(HTMLParser):
         self.forms: list[Form] = []
         self.words: list[str] = []
         self.open: list[str] = []
-        self._select = ""
+        self._select = self._area = ""
         self.feed(text)
         self.close()
 
@@ -49,6 +49,8 @@ class Read(HTMLParser):
             if given.get("type") in ("checkbox", "radio") and "checked" not in given:
                 return
             fields[given["name"]] = given.get("value", "")
+        elif tag == "textarea" and "name" in given:
+            self._area, fields[given["name"]] = given["name"], ""
         elif tag == "select":
             self._select = given.get("name", "")
         elif tag == "option" and self._select and ("selected" in given or self._select not in fields):
@@ -59,8 +61,15 @@ class Read(HTMLParser):
         self.open.pop()
         if tag == "select":
             self._select = ""
+        if tag == "textarea" and self._area:
+            fields = self.forms[-1].fields
+            # As a browser does: the first line end is none, and the others are sent as two characters.
+            fields[self._area] = fields[self._area].removeprefix("\n").replace("\n", "\r\n")
+            self._area = ""
 
     def handle_data(self, data: str) -> None:
+        if self._area:
+            self.forms[-1].fields[self._area] += data
         if self.open and self.open[-1] not in ("script", "style"):
             self.words.append(data)
 

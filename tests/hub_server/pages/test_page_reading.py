@@ -121,17 +121,24 @@ def test_no_page_has_script_or_style_of_its_own_and_all_can_be_reached_by_keyboa
     labelled = {given.get("for") for given in page.find("label")}
     for tag, given in page.tags:
         if tag in ("input", "select", "textarea") and given.get("type") not in ("hidden", "checkbox", "radio"):
-            assert given.get("id") in labelled, given
+            assert given.get("id") in labelled or given.get("aria-label"), given
     identifiers = [given["id"] for _, given in page.tags if "id" in given]
     assert len(identifiers) == len(set(identifiers))
 
 
-@pytest.mark.parametrize("path", ["/settings", "/settings/tokens", "/new", "/alice/m/settings", "/organizations/lab"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/settings", "/settings/tokens", "/settings/webhooks", "/new", "/organizations/lab", "/collections/new"),
+        *("/alice/m", "/alice/m/likers", "/alice/m/edit/main", "/alice/m/upload/main", "/collections"),
+        *("/alice/m/settings", "/alice/m/settings/access", "/alice/m/branches", "/alice/m/access"),
+    ],
+)
 def test_the_same_of_pages_with_forms(alice: Browser, path: str) -> None:
     test_no_page_has_script_or_style_of_its_own_and_all_can_be_reached_by_keyboard(alice, path)
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/invitations", "/admin/audit"])
+@pytest.mark.parametrize("path", ["/admin", "/admin/invitations", "/admin/audit", "/admin/quotas", "/admin/jobs"])
 def test_the_same_of_pages_of_admins(admin: Browser, path: str) -> None:
     test_no_page_has_script_or_style_of_its_own_and_all_can_be_reached_by_keyboard(admin, path)
 
@@ -396,7 +403,7 @@ def test_organisations(hub: Hub, alice: Browser, bob: Browser) -> None:
 
 
 def test_admin_pages_are_for_admins(hub: Hub, admin: Browser, alice: Browser, nobody: Browser) -> None:
-    for path in ("/admin", "/admin/invitations", "/admin/audit"):
+    for path in ("/admin", "/admin/invitations", "/admin/audit", "/admin/quotas", "/admin/jobs"):
         alice.read(path, 403)
         assert nobody.get(path).headers["location"].startswith("/login?next=")
     assert "repository.create" in admin.read("/admin/audit").text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from large_files import batch, plain, send, sha256_of
 from enfold.errors import SettingsError
 from enfold.hub.records import HubRoot, Records, accounts, refs, scan_queue
 from enfold.hub.records.repositories import find_repository
+from enfold.hub.server.serving import background_hub
 from enfold.hub.server.settings import HubSettings
 from enfold.hub.server.state import HubState
 
@@ -276,6 +278,54 @@ def test_a_push_is_refused(refusing: Hub, name: str, tmp_path: Path) -> None:
     assert git("push", "-q", "origin", "main").returncode != 0  # it is still in the history
     assert git("push", "-q", "origin", "main:tagged").returncode != 0
     assert refusing.api().list_repo_files(repo) == [".gitattributes", "a.txt"]
+
+
+@contextmanager
+def again(hub: Hub, policy: str) -> Iterator[Hub]:
+    """The same hub, started once more with another policy."""
+    settings = HubSettings(root=hub.root, port=0, drain_seconds=2, unsafe_files=policy)
+    with background_hub(settings) as url:
+        records = Records(hub.root / "hub.sqlite")
+        yield Hub(url, hub.root, records, hub.tokens)
+        records.close()
+
+
+def test_what_was_stored_before_the_hub_refused_comes_to_no_branch_again(tmp_path: Path) -> None:
+    with hub_on_loopback(tmp_path / "root") as hub:
+        repo = made(hub, "alice/old", {"a.txt": b"a\n", "small.dat": GLOBAL})
+        api = hub.api("alice")
+        add = [CommitOperationAdd("other.dat", BY_STACK)]
+        asked = api.create_commit(repo, add, commit_message="more", create_pr=True)
+        removed = api.delete_file("small.dat", repo, commit_message="away")
+    with again(hub, "refuse") as hub:
+        at = f"/api/models/{repo}"
+        for what, body, found in (
+            ("revert/main", {"commit": removed.oid}, "os.system"),
+            ("duplicate", {"repository": "alice/copy"}, "os.system"),
+            (f"discussions/{asked.pr_num}/merge", {}, "posix.system"),
+        ):
+            answer = hub.ask("POST", f"{at}/{what}", "alice", json=body)
+            assert answer.status_code == 422 and found in answer.text, what
+        assert hub.ask("GET", "/api/models/alice/copy", "alice").status_code == 404
+        assert hub.api().list_repo_files(repo) == [".gitattributes", "a.txt"]
+
+
+def test_an_address_given_while_the_hub_warned_ends_with_that(tmp_path: Path) -> None:
+    def address(hub: Hub) -> str:
+        asked = {"paths": ["w.safetensors"]}
+        (info,) = hub.ask("POST", "/api/models/alice/w/paths-info/main", "alice", json=asked).json()
+        token = hub.ask("GET", "/api/models/alice/w/xet-read-token/main", "alice").json()
+        headers = {"Authorization": f"Bearer {token['accessToken']}"}
+        found = plain.get(f"{token['casUrl']}/v1/reconstructions/{info['xetHash']}", headers=headers).json()
+        return str(next(iter(found["fetch_info"].values()))[0]["url"]).removeprefix(hub.url)
+
+    with hub_on_loopback(tmp_path / "root") as hub:
+        made(hub, "alice/w", {"w.safetensors": bytes(range(256)) * 2000})
+        earlier = address(hub)
+        assert plain.get(hub.url + earlier).status_code == 206
+    with again(hub, "quarantine") as hub:
+        assert plain.get(hub.url + earlier).status_code in (401, 403)
+        assert plain.get(hub.url + address(hub)).status_code == 206
 
 
 def test_a_policy_that_is_none() -> None:

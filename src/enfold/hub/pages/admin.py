@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere, told
 from enfold.hub.records import accounts, audit, sessions
 from enfold.hub.records.invitations import make_link, open_links, take_back
 from enfold.hub.records.schema import Account, AuditEntry, Repository, now
 from enfold.hub.server.errors import HubError, forbidden
 
-__all__ = ["router"]
+__all__ = ["AdminHere", "router"]
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -28,17 +28,18 @@ async def _admin(page: SignedInHere) -> Page:
     return page
 
 
-_AdminHere = Annotated[Page, Depends(_admin)]
+AdminHere = Annotated[Page, Depends(_admin)]
+"""A page for admins of the hub; others are refused (403)."""
 
 
 @router.get("/admin")
-def users_page(page: _AdminHere, q: str = "", after: str = "") -> Response:
+def users_page(page: AdminHere, q: str = "", after: str = "") -> Response:
     """The users of the hub."""
     return _users(page, q, after)
 
 
 @router.post("/admin")
-def change_user(page: _AdminHere, form: Form) -> Response:
+def change_user(page: AdminHere, form: Form) -> Response:
     """Suspend a user or let them in again, make or unmake an admin, or make a link for a password."""
     what, name = text(form, "do"), text(form, "user", longest=100)
     link = None
@@ -60,20 +61,20 @@ def change_user(page: _AdminHere, form: Form) -> Response:
                 raise HubError(422, "The form does not say what to do.")
             audit.note(session, page.principal, f"user.{what}", user.name)
     except REFUSALS as fault:
-        return _users(page, "", "", fault=str(fault.detail) if isinstance(fault, HubError) else str(fault))
+        return _users(page, "", "", fault=told(fault))
     if link is not None:
         return _users(page, "", "", link=link, link_of=name)
     return page.go("/admin", said="saved")
 
 
 @router.get("/admin/invitations")
-def invitations_page(page: _AdminHere) -> Response:
+def invitations_page(page: AdminHere) -> Response:
     """The invitations that are open."""
     return _invitations(page, None)
 
 
 @router.post("/admin/invitations")
-def invite(page: _AdminHere, form: Form) -> Response:
+def invite(page: AdminHere, form: Form) -> Response:
     """Make an invitation, whose link is shown once, or take one back."""
     taken = text(form, "take_back")
     with page.state.records.write() as session:
@@ -92,7 +93,7 @@ def invite(page: _AdminHere, form: Form) -> Response:
 
 
 @router.get("/admin/audit")
-def audit_page(page: _AdminHere, before: int | None = None, q: str = "") -> Response:
+def audit_page(page: AdminHere, before: int | None = None, q: str = "") -> Response:
     """Who did what, the latest first."""
     chosen = sa.select(AuditEntry).order_by(AuditEntry.id.desc()).limit(_PER_PAGE + 1)
     if before is not None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from enfold.hub.pages.page import Page
 from enfold.hub.records import Principal, may, refs
 from enfold.hub.records.permissions import Action
-from enfold.hub.records.schema import Repository
+from enfold.hub.records.schema import Like, Repository
 from enfold.hub.server.access import check, find
 from enfold.hub.server.errors import Moved, entry_not_found
 from enfold.hub.server.origins import base_url
@@ -53,6 +53,14 @@ class Opened:
     def may_administer(self) -> bool:
         """Whether the reader may change settings."""
         return may(self.principal, "admin", self.repository)
+
+    @cached_property
+    def liked(self) -> bool:
+        """Whether the reader likes it."""
+        if self.principal.account_id is None:
+            return False
+        with self.page.state.records.read() as session:
+            return session.get(Like, (self.principal.account_id, self.repository.id)) is not None
 
     def need(self, action: Action) -> None:
         """Refuse what the reader may not do.

@@ -97,6 +97,7 @@ def file(page: Here, place: str, revision: str, path: str, rows: int = 1) -> Res
         is_submodule=entry.mode == SUBMODULE,
         is_link=entry.mode == _LINK,
         shown=shown,
+        may_edit=_may_edit(opened, revision, shown, item),
         rows=max(rows, 1),
     )
 
@@ -138,6 +139,15 @@ def _shown(opened: Opened, entry: PathEntry, path: str, page: int) -> dict[str, 
     if not kind.startswith("text/"):
         return {"kind": "binary"}
     return {"kind": "text", **_text(content)}
+
+
+def _may_edit(opened: Opened, revision: str, shown: dict[str, Any], item: dict[str, Any]) -> bool:
+    """Whether the reader may change the file where it is shown, or ask for that."""
+    if opened.principal.is_anonymous or item["lfs"] or shown.get("lines") is None:
+        return False
+    if not (opened.may_write or not opened.repository.discussions_disabled):
+        return False
+    return revision.startswith("refs/pr/") or revision in opened.names()[0]
 
 
 def _text(content: Content) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from enfold.hub.pages.browsing import open_repository
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere, told
 from enfold.hub.records import accounts, audit, may_create
 from enfold.hub.records.names import split_id
 from enfold.hub.records.principals import Role
@@ -56,7 +56,7 @@ def new(page: SignedInHere, form: Form) -> Response:
             sdk=(given["sdk"] if given["sdk"] in _SDKS else "static") if kind == "space" else None,
         )
     except REFUSALS as fault:
-        return _new(page, given, _said(fault))
+        return _new(page, given, told(fault))
     return page.go("/" + RepositoryAddress(made.type, made.full_name).place)  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def change_repository(page: SignedInHere, form: Form, place: str) -> Response:
             repositories.delete(old, principal, state)
             return page.go(f"/{owner}", said="deleted")
     except (*REFUSALS, ValidationError) as fault:
-        return _repository(page, place, _said(fault))
+        return _repository(page, place, told(fault))
     raise HubError(422, "The form does not say what to do.")
 
 
@@ -160,7 +160,7 @@ def change_organization(page: SignedInHere, form: Form, name: str) -> Response:
                 raise HubError(422, "The form does not say what to do.")
             audit.note(session, page.principal, f"org.{what}", organization.name, user=text(form, "user"))
     except REFUSALS as fault:
-        return _organization(page, name, _said(fault))
+        return _organization(page, name, told(fault))
     return page.go(f"/organizations/{name}", said="saved")
 
 
@@ -194,7 +194,3 @@ def _organization(page: Page, name: str, fault: str | None) -> Response:
 def _check_admin(page: Page, organization: Account) -> None:
     if not page.principal.is_admin and page.principal.roles.get(organization.id) != "admin":
         raise forbidden("Only admins of the organisation may change it.")
-
-
-def _said(fault: Exception) -> str:
-    return str(fault.detail) if isinstance(fault, HubError) else str(fault)

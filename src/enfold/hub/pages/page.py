@@ -18,6 +18,7 @@ from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment
 from markupsafe import Markup
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -35,7 +36,7 @@ from enfold.hub.server.state import HubState, State
 from enfold.hub.store import GitError
 from enfold.web.pages import environment
 
-__all__ = ["REFUSALS", "Here", "Page", "PageRoute", "SignedInHere", "cookie_name", "safe_path"]
+__all__ = ["REFUSALS", "Here", "Page", "PageRoute", "SignedInHere", "cookie_name", "safe_path", "told"]
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -178,6 +179,14 @@ def is_secure(request: Request) -> bool:
 def cookie_name(request: Request, name: str) -> str:
     """A cookie's name; under https with the prefix that keeps other hosts of the domain from setting it."""
     return f"__Host-enfold_{name}" if is_secure(request) else f"enfold_{name}"
+
+
+def told(fault: Exception) -> str:
+    """What was wrong with a form, in words for its page."""
+    if isinstance(fault, ValidationError):
+        first = fault.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(fault.detail) if isinstance(fault, HubError) else str(fault)
 
 
 def safe_path(text: str) -> str:

@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from enfold.hub.pages.browsing import Opened, open_repository
 from enfold.hub.pages.card import render_card
+from enfold.hub.pages.collecting import mine
 from enfold.hub.pages.page import Here, Page, PageRoute
 from enfold.hub.pages.using import lines_for
-from enfold.hub.records import accounts
+from enfold.hub.records import accounts, collections
 from enfold.hub.records.cards import CardFault, card_text, read_card
 from enfold.hub.records.listing import Listing, page_of
 from enfold.hub.records.schema import Account
@@ -22,6 +23,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _LONGEST_CARD = 1_000_000
 _OF_AN_ACCOUNT = 60
+_COLLECTIONS = 5
 
 
 @router.get("/{place:place}")
@@ -34,6 +36,9 @@ def show(page: Here, place: str) -> Response:
             return _account(page, account)
     opened = open_repository(page, place)
     fault, html = _card(opened)
+    with page.state.records.read() as session:
+        this = (opened.repository.type, opened.repository.full_name)
+        found_in = collections.collections_of(session, page.principal, items=[this], limit=_COLLECTIONS)
     return page.render(
         "card.html.j2",
         opened=opened,
@@ -41,6 +46,8 @@ def show(page: Here, place: str) -> Response:
         fault=fault,
         card=html,
         uses=lines_for(opened.repository, page.base),
+        found_in=found_in,
+        collections=mine(page),
     )
 
 
@@ -73,11 +80,13 @@ def _account(page: Page, account: Account) -> Response:
             if account.kind == "org"
             else accounts.organizations_of(session, account.id)
         )
+        listed = collections.collections_of(session, page.principal, owners=[account.name], limit=1)
     role = page.principal.roles.get(account.id)
     return page.render(
         "account.html.j2",
         account=account,
         lists=lists,
         people=people,
+        has_collections=bool(listed),
         may_change=account.kind == "org" and (page.principal.is_admin or role == "admin"),
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from enfold.hub.pages.forms import Form, text
-from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere
+from enfold.hub.pages.page import REFUSALS, Page, PageRoute, SignedInHere, told
 from enfold.hub.records import Grant, accounts, audit, passwords, sessions, tokens
 from enfold.hub.records.schema import Account, now
 from enfold.hub.server.errors import HubError
@@ -44,7 +44,7 @@ def settings(page: SignedInHere, form: Form) -> Response:
             _change_password(page, form)
             return page.go("/settings", said="password")
     except REFUSALS as fault:
-        return _settings(page, str(fault.detail) if isinstance(fault, HubError) else str(fault))
+        return _settings(page, told(fault))
     raise HubError(422, "The form does not say what to do.")
 
 
@@ -72,7 +72,7 @@ def make_token(page: SignedInHere, form: Form) -> Response:
             secret = tokens.create_token(session, owner, name, role=role, expires_at=until, grants=grants)  # type: ignore[arg-type]
             audit.note(session, page.principal, "token.add", f"{owner.name}/{name}", role=role)
     except REFUSALS as fault:
-        return _tokens(page, None, str(fault.detail) if isinstance(fault, HubError) else str(fault))
+        return _tokens(page, None, told(fault))
     return _tokens(page, secret, None)
 
 

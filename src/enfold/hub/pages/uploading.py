@@ -9,16 +9,17 @@ from typing import Annotated, Any, BinaryIO
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from enfold.hub.pages.browsing import Opened, crumbs, open_repository
+from enfold.hub.pages.browsing import Opened, open_repository
 from enfold.hub.pages.forms import check_key, check_origin, text
-from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere
+from enfold.hub.pages.landing import Target, changeable, wanted
+from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere, told
 from enfold.hub.records import links
-from enfold.hub.server.commits import Draft, Message, land
-from enfold.hub.server.errors import HubError, revision_not_found
+from enfold.hub.server.commits import Draft
+from enfold.hub.server.errors import HubError
 from enfold.hub.server.safety import refuse_large
 from enfold.hub.store import check_path
 from enfold.hub.store.attributes import Rules
@@ -41,32 +42,24 @@ class _UploadRoute(PageRoute):
 router = APIRouter(include_in_schema=False, route_class=_UploadRoute)
 
 
-def _writable(page: SignedInHere, place: str, revision: str) -> Opened:
-    """A repository that the reader may write to, and a branch of it.
-
-    Raises:
-        HubError: they may not, or there is no such branch.
-    """
-    opened = open_repository(page, place, "write")
-    if revision not in opened.names()[0]:
-        raise revision_not_found(revision)
-    return opened
+def _target(page: SignedInHere, place: str, revision: str) -> Target:
+    return changeable(page, open_repository(page, place), revision)
 
 
-_Writable = Annotated[Opened, Depends(_writable)]
+_Target = Annotated[Target, Depends(_target)]
 
 
 @router.get("/{place:place}/upload/{revision:piece}")
 @router.get("/{place:place}/upload/{revision:piece}/{path:pieces}")
-def upload_page(opened: _Writable, revision: str, path: str = "") -> Response:
+def upload_page(target: _Target, path: str = "") -> Response:
     """The form to upload files with."""
-    return _page(opened, revision, path.strip("/"), None)
+    return _page(target, path.strip("/"), None)
 
 
 @router.post("/{place:place}/upload/{revision:piece}")
 @router.post("/{place:place}/upload/{revision:piece}/{path:pieces}")
-async def upload(request: Request, opened: _Writable, revision: str, path: str = "") -> Response:
-    """Commit the files of a form to a branch."""
+async def upload(request: Request, target: _Target, path: str = "") -> Response:
+    """Commit the files of a form to a branch, or open a pull request with them."""
     check_origin(request)
     declared = request.headers.get("content-length", "")
     if not declared.isdigit():
@@ -75,23 +68,23 @@ async def upload(request: Request, opened: _Writable, revision: str, path: str =
         message = f"These files have {int(declared):,} bytes together, and a browser may send {_MOST_BYTES:,} at once."
         raise HubError(413, f"{message} Use hf upload for larger ones.", headers={"Connection": "close"})
     async with request.form(max_files=_MOST_FILES, max_fields=20) as form:
-        check_key(form, opened.page)
+        check_key(form, target.opened.page)
         files = [each for each in form.getlist("files") if isinstance(each, UploadFile) and each.filename]
-        folder, title = text(form, "folder").strip("/"), text(form, "title", longest=300)
+        folder = text(form, "folder").strip("/")
         try:
             if not files:
                 raise HubError(422, "Choose at least one file.")
-            commit = await run_in_threadpool(_commit, opened, revision, folder, title, files)
+            address = await run_in_threadpool(_send, target, form, folder, files)
         except REFUSALS as fault:
-            said = str(fault.detail) if isinstance(fault, HubError) else str(fault)
-            return await run_in_threadpool(_page, opened, revision, folder, said)
-    return opened.page.go(f"/{opened.place}/commit/{commit}")
+            return await run_in_threadpool(_page, target, folder, told(fault))
+    return target.opened.page.go(address)
 
 
-def _commit(opened: Opened, revision: str, folder: str, title: str, files: Sequence[UploadFile]) -> str:
-    """The commit that the files became."""
-    state, repository, principal = opened.page.state, opened.repository, opened.principal
-    rules = Rules(opened.store, opened.store.commit(opened.commit_of(revision)).tree)
+def _send(target: Target, form: FormData, folder: str, files: Sequence[UploadFile]) -> str:
+    """The address of what the files became."""
+    opened = target.opened
+    state, repository = opened.page.state, opened.repository
+    rules = Rules(opened.store, opened.store.commit(opened.commit_of(target.ref)).tree)
     with Draft(state, repository) as draft:
         names = []
         for file in files:
@@ -102,8 +95,8 @@ def _commit(opened: Opened, revision: str, folder: str, title: str, files: Seque
                 draft.put_large(path, _keep_large(opened, file.file, size), size)
             else:
                 draft.put(path, file.file.read())
-        message = Message(title or f"Upload {names[0] if len(names) == 1 else f'{len(names)} files'}")
-        return land(draft, f"refs/heads/{revision}", message, principal).commit
+        message, ask = wanted(form, target, f"Upload {names[0] if len(names) == 1 else f'{len(names)} files'}")
+        return target.send(draft, message, ask=ask)
 
 
 def _keep_large(opened: Opened, file: BinaryIO, size: int) -> str:
@@ -125,14 +118,14 @@ def _keep_large(opened: Opened, file: BinaryIO, size: int) -> str:
     return sha256
 
 
-def _page(opened: Opened, revision: str, folder: str, fault: str | None) -> Response:
-    return opened.page.render(
+def _page(target: Target, folder: str, fault: str | None) -> Response:
+    return target.opened.page.render(
         "upload.html.j2",
         status=200 if fault is None else 422,
-        opened=opened,
+        opened=target.opened,
         tab="files",
-        revision=revision,
-        crumbs=crumbs(folder),
+        target=target,
+        revision=target.revision,
         folder=folder,
         most=_MOST_BYTES,
         fault=fault,

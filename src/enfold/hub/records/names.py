@@ -29,10 +29,10 @@ RESERVED = frozenset(
 
 AFTER_REPOSITORY = frozenset(
     """
-    ask-access auth-check blame blob branch commit commits compare community discussions duplicate edit git-receive-pack
-    git-upload-pack history info info.git lfs-files like likers paths-info preupload raw refs resolve revert revision
-    safetensors-metadata settings super-squash tag tree upload user-access-report user-access-request view
-    xet-read-token xet-write-token
+    access ask-access auth-check blame blob branch branches commit commits community compare discussions duplicate
+    edit git-receive-pack git-upload-pack history info info.git lfs-files like likers paths-info preupload raw refs
+    resolve revert revision safetensors-metadata settings super-squash tag tree upload user-access-report
+    user-access-request view xet-read-token xet-write-token
     """.split()
 )
 """Pieces that follow a repository in an address, and so cannot be the name of one."""

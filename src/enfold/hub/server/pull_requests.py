@@ -175,6 +175,8 @@ def merge_pull_request(
             commit = ours
             if not store.reachable(theirs, [ours]):
                 commit = _merge_commit(store, ours, theirs, found, author)
+            if commit != ours:
+                refuse_new_files(state, repository, store, store.commit(ours).tree, store.commit(commit).tree)
             new_main = base == refs.MAIN and commit != ours
             facts = derived.read(store, store.commit(commit).tree, state) if new_main else None
             try:

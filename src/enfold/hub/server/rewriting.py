@@ -9,6 +9,7 @@ from enfold.hub.records.schema import Repository
 from enfold.hub.server import derived
 from enfold.hub.server.commits import Landed, Message, signature_of
 from enfold.hub.server.errors import BRANCH_MOVED, HubError, revision_not_found
+from enfold.hub.server.safety import refuse_new_files
 from enfold.hub.server.state import HubState
 from enfold.hub.store import Commit, GitObject, ObjectStore
 from enfold.hub.store.commits import is_ancestor, merge_trees
@@ -106,6 +107,7 @@ def _replaced(
                 return Landed(head, is_new=False)
             commit = Commit(tree, parents, author, author, message.encode()).encode()
             store.add([*objects, commit])
+            refuse_new_files(state, repository, store, store.commit(head).tree, tree)
             facts = derived.read(store, tree, state) if ref == refs.MAIN else None
             try:
                 with state.records.write() as session:

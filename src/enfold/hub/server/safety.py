@@ -29,6 +29,7 @@ __all__ = [
     "check_contents",
     "hidden_between",
     "keeps_back",
+    "refuse_histories",
     "refuse_large",
     "refuse_new_files",
     "refused_in_push",
@@ -121,6 +122,14 @@ def refused_in_push(state: HubState, repository: Repository, commit: str, old: s
         return None
     fault = _fault(state, repository, new_files(state.objects(repository), commit, old))
     return None if fault is None else f"this hub takes no unsafe files: {fault}"
+
+
+def refuse_histories(state: HubState, repository: Repository, commits: Iterable[str]) -> None:
+    """Refuse to copy commits whose files, or those of the commits before them, are not safe (422)."""
+    for commit in sorted(commits):
+        fault = refused_in_push(state, repository, commit, None)
+        if fault is not None:
+            raise HubError(422, fault, code="UnsafeFile")
 
 
 def refuse_large(state: HubState, file: LargeFile) -> None:

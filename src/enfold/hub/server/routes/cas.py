@@ -142,7 +142,7 @@ def send_range(
     state: State,
 ) -> Response:
     """The bytes from ``start`` to before ``end`` of the xorb in its plain form, or a range within them."""
-    opened_address(state, ticket, method="GET", subject=_range_subject(xorb, start, end))
+    opened_address(state, ticket, method="GET", subject=_range_subject(state, xorb, start, end))
     index = state.xorbs.find(xorb)
     if index is None or end > index.plain_size:
         raise HubError(404, f"there is no xorb {xorb[:64]} here")
@@ -272,7 +272,7 @@ def _range_address(state: HubState, access: Access, base: str, xorb: str, start:
     expires = (int(time.time()) // 900 + 1) * 900 + _RANGE_SECONDS
     permit = Permit(
         "GET",
-        _range_subject(xorb, start, end),
+        _range_subject(state, xorb, start, end),
         end - start,
         access.repository.id,
         principal.account_id,
@@ -282,5 +282,6 @@ def _range_address(state: HubState, access: Access, base: str, xorb: str, start:
     return f"{base}/ranges/{xorb}?start={start}&end={end}&{state.signer.address(permit)}"
 
 
-def _range_subject(xorb: str, start: int, end: int) -> str:
-    return f"xorb {xorb} {start}-{end}"
+def _range_subject(state: HubState, xorb: str, start: int, end: int) -> str:
+    # With what the hub does about unsafe files: an address that it gave while it only warned ends with that.
+    return f"xorb {xorb} {start}-{end} {state.settings.unsafe_files}"

@@ -18,7 +18,7 @@ from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.errors import HubError, sign_in_needed
 from enfold.hub.server.routes.repositories import Beginning, Kind, address, already_there, found_repository
-from enfold.hub.server.safety import check_contents
+from enfold.hub.server.safety import check_contents, refuse_histories
 from enfold.hub.server.state import HubState, State
 from enfold.hub.store import ObjectStore, plan_fetch
 
@@ -78,6 +78,7 @@ def _copied(state: HubState, source: Repository, caller: Principal, uid: str) ->
     old, new = state.objects(source), state.objects(uid)
     plan = plan_fetch(old, [target for target, _ in chosen.values()])
     check_contents(state, caller, source, (oid.hex() for oid in plan.oids))
+    refuse_histories(state, source, {commit for _, commit in chosen.values()})
     new.ingest_pack(plan.stream())
     named = _named_large_files(new)
     check_contents(state, caller, source, named)
