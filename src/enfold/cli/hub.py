@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from enfold.cli import hub_exchange
 from enfold.errors import SettingsError, require
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
         for command, function in commands.items():
             group.command(command)(function)
         hub.add_typer(group, name=name)
+    hub_exchange.register(hub)
     app.add_typer(hub, name="hub")
 
 
