@@ -17,6 +17,7 @@ from enfold.errors import InputError, ServiceError
 from enfold.files import atomic_file
 from enfold.hub.exchange.bundle import MAGIC, Content, Exported, Manifest
 from enfold.hub.records import links, refs
+from enfold.hub.records.addresses import typed_name
 from enfold.hub.records.errors import NotKnown
 from enfold.hub.records.repositories import find_repository
 from enfold.hub.records.schema import Repository
@@ -24,19 +25,10 @@ from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.state import HubState
 from enfold.hub.store import plan_fetch
 
-__all__ = ["TAKEN", "export_repositories", "placed"]
+__all__ = ["TAKEN", "export_repositories"]
 
 TAKEN = ("refs/heads/", "refs/tags/", "refs/convert/")
 """What travels; pull requests and discussions stay behind."""
-_PLACES = {"datasets": "dataset", "spaces": "space", "models": "model"}
-
-
-def placed(text: str) -> tuple[str, str]:
-    """Type and name of ``owner/name``, ``datasets/owner/name`` or ``spaces/owner/name``."""
-    first, _, rest = text.partition("/")
-    if first in _PLACES and rest:
-        return _PLACES[first], rest
-    return "model", text
 
 
 def export_repositories(state: HubState, names: Sequence[str], out: Path, key: Ed25519PrivateKey) -> Manifest:
@@ -44,7 +36,7 @@ def export_repositories(state: HubState, names: Sequence[str], out: Path, key: E
 
     Args:
         state: the hub; it may be serving meanwhile.
-        names: of the repositories; see `placed`.
+        names: of the repositories; see `typed_name`.
         out: the file. It is whole or not there, and only its owner may read it.
         key: signs the manifest.
 
@@ -85,7 +77,7 @@ def export_repositories(state: HubState, names: Sequence[str], out: Path, key: E
 
 
 def _found(state: HubState, name: str) -> Repository:
-    kind, full_name = placed(name)
+    kind, full_name = typed_name(name)
     with state.records.read() as session:
         found = find_repository(session, kind, full_name)
     if found is None:
