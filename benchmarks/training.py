@@ -3,7 +3,7 @@
     python benchmarks/training.py [--texts 48] [--epochs 3] [--systems …]
 
 The same random weights, texts, optimiser and texts a batch (8, the Trainer's default). Lengths are log-normal around
-230 tokens, 512 at most. *Default* is what a reader of the documentation gets: ``DataCollatorWithPadding``, random order.
+230 tokens, 512 at most. *Default* is what a reader of the documentation gets: ``DataCollatorWithPadding``, no order.
 *Tuned* adds what the Trainer has to offer on a processor: texts of like length together (``group_by_length``), and
 bfloat16 in a row of its own. Each system is a process of its own; the first epoch does not count, and of the others
 there are median and spread. Padding is counted for neither. What fine-tuning learns is the matter of ``finetune.py``.

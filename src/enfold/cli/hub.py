@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from enfold.cli import hub_exchange, hub_mirror
 from enfold.errors import SettingsError, require
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def register(app: typer.Typer) -> None:
         for command, function in commands.items():
             group.command(command)(function)
         hub.add_typer(group, name=name)
+    hub_exchange.register(hub)
+    hub_mirror.register(hub)
     app.add_typer(hub, name="hub")
 
 
@@ -59,8 +62,15 @@ def serve(
         list[str] | None, typer.Option(help="Network (CIDR) of a proxy whose X-Forwarded headers are believed.")
     ] = None,
     allow_webhook: Annotated[
-        list[str] | None, typer.Option(help="Network (CIDR) that webhooks may reach although it is not public.")
+        list[str] | None,
+        typer.Option(
+            help="Network (CIDR) that is not public, and that webhooks may reach or files of the upstream hub lie in."
+        ),
     ] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="A hub to mirror: what is not here is fetched from it when it is asked for.")
+    ] = None,
+    upstream_token_file: Annotated[Path | None, typer.Option(help="File with the token to sign in with there.")] = None,
     unsafe_files: Annotated[
         str, typer.Option(help="Files with code in them: warn, quarantine (owners alone get them) or refuse.")
     ] = "warn",
@@ -85,6 +95,8 @@ def serve(
         public_url=public_url,
         trusted_proxies=tuple(trusted_proxy or ()),
         allow_webhooks=tuple(allow_webhook or ()),
+        upstream=upstream,
+        upstream_token_file=upstream_token_file,
         unsafe_files=unsafe_files,
         tls_certificate=tls_cert,
         tls_key=tls_key,

@@ -9,10 +9,10 @@ from enfold.hub.pages.page import Page
 from enfold.hub.records import Principal, may, refs
 from enfold.hub.records.permissions import Action
 from enfold.hub.records.schema import Like, Repository
-from enfold.hub.server.access import check, find
-from enfold.hub.server.errors import Moved, entry_not_found
+from enfold.hub.server.access import bring, check, find, moved_to
+from enfold.hub.server.errors import entry_not_found
 from enfold.hub.server.origins import base_url
-from enfold.hub.server.paths import RepositoryAddress, escaped, renamed
+from enfold.hub.server.paths import RepositoryAddress, escaped
 from enfold.hub.server.revisions import resolve
 from enfold.hub.store import ObjectStore, trees
 from enfold.hub.store.trees import PathEntry
@@ -131,12 +131,11 @@ def open_repository(page: Page, place: str, action: Action = "read") -> Opened:
         Moved: it has another name now.
     """
     address = RepositoryAddress.of_place(place)
+    if action in ("read", "download"):
+        bring(page.request, page.state, page.principal, address)
     repository, moved = find(page.state, page.principal, address.type, address.full_name)
     if moved:
-        request = page.request
-        query = request.scope["query_string"].decode("latin-1")
-        location = base_url(request) + renamed(request.scope["path"], repository.full_name)
-        raise Moved(f"{location}?{query}" if query else location)
+        raise moved_to(page.request, repository.full_name)
     check(page.principal, action, repository)
     place = RepositoryAddress(address.type, repository.full_name).place
     return Opened(page, repository, escaped(place, safe="/"))

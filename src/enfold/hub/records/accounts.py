@@ -14,7 +14,7 @@ from enfold.errors import SettingsError, near
 from enfold.hub.records.errors import InvalidName, NameTaken, NotKnown
 from enfold.hub.records.names import check_account_name, fold
 from enfold.hub.records.principals import Grant, Principal, Role
-from enfold.hub.records.schema import AccessRequest, Account, Membership, Token, TokenGrant
+from enfold.hub.records.schema import AccessRequest, Account, Membership, MirrorReader, Repository, Token, TokenGrant
 
 __all__ = [
     "account",
@@ -166,6 +166,11 @@ def principal_for(session: Session, bearer: Account, token: Token | None = None)
             AccessRequest.user_id == bearer.id, AccessRequest.status == "accepted"
         )
     )
+    listed = session.scalars(
+        sa.select(Repository.id)
+        .join(MirrorReader, sa.and_(MirrorReader.type == Repository.type, MirrorReader.folded == Repository.folded))
+        .where(Repository.mirrored, MirrorReader.account_id.in_(sorted(roles)))
+    )
     grants: list[Grant] = []
     if token is not None and token.role == "fineGrained":
         rows = session.scalars(sa.select(TokenGrant).where(TokenGrant.token_id == token.id))
@@ -177,6 +182,7 @@ def principal_for(session: Session, bearer: Account, token: Token | None = None)
         is_admin=bearer.is_admin,
         roles=roles,
         accepted=frozenset(accepted),
+        mirrored=frozenset(listed),
         token_id=None if token is None else token.id,
         token_name="" if token is None else token.name,
         scope="write" if token is None else token.role,  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from enfold import databases
 
 __all__ = ["FORMAT", "VERSION_TABLE", "Database"]
 
-FORMAT = "0010"
+FORMAT = "0012"
 """The newest step in ``migrations/versions``: the format this version of Enfold reads and writes."""
 VERSION_TABLE = "enfold_hub_version"
 """Where alembic notes the format; a name of its own, so that a PostgreSQL database may be shared."""

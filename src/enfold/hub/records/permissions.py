@@ -2,7 +2,8 @@
 
 A right needs two yeses: the user's (owner, role in the organisation, admin of the hub, or anyone for a public
 repository) and the token's (a read token never writes; a fine-grained one reaches what its grants name). What a caller
-may not read does not exist for them: ask :func:`may` before saying whether something is there.
+may not read does not exist for them: ask :func:`may` before saying whether something is there. What is mirrored from
+another hub is written by nobody here, and what that hub keeps from others is read by those who are listed for it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def may(principal: Principal, action: Action, repository: Repository) -> bool:
         return not repository.private or _reads_private(principal, repository)
     if action == "download":
         return may(principal, "read", repository) and _passes_gate(principal, repository)
-    if principal.is_anonymous:
+    if principal.is_anonymous or (action == "write" and repository.mirrored):
         return False
     if action == "discuss":
         return may(principal, "read", repository) and principal.may_write_anything
@@ -71,7 +72,8 @@ def readable_private(principal: Principal) -> sa.ColumnElement[bool] | None:
     if principal.is_anonymous:
         return None
     everywhere = principal.kind == "job" or principal.is_admin
-    member = sa.true() if everywhere else Repository.account_id.in_(sorted(principal.roles))
+    listed = Repository.id.in_(sorted(principal.mirrored))
+    member = sa.true() if everywhere else sa.or_(Repository.account_id.in_(sorted(principal.roles)), listed)
     if principal.kind == "job" or principal.scope != "fineGrained":
         return member
     accounts = sorted({grant.account_id for grant in principal.grants if grant.account_id is not None})
@@ -92,7 +94,9 @@ def downloadable(principal: Principal) -> sa.ColumnElement[bool]:
     if principal.is_anonymous:
         return sa.and_(readable, Repository.gated.is_(None), ~Repository.disabled)
     accepted = Repository.id.in_(sorted(principal.accepted))
-    let_in = sa.true() if principal.is_admin else sa.or_(Repository.account_id.in_(sorted(principal.roles)), accepted)
+    listed = Repository.id.in_(sorted(principal.mirrored))
+    member = sa.or_(Repository.account_id.in_(sorted(principal.roles)), accepted, listed)
+    let_in = sa.true() if principal.is_admin else member
     if principal.scope == "fineGrained":
         accounts = sorted({grant.account_id for grant in principal.grants if grant.account_id is not None})
         repositories = sorted({grant.repository_id for grant in principal.grants if grant.repository_id is not None})
@@ -105,7 +109,11 @@ def downloadable(principal: Principal) -> sa.ColumnElement[bool]:
 def _reads_private(principal: Principal, repository: Repository) -> bool:
     if principal.is_anonymous:
         return False
-    member = principal.is_admin or role_in(principal, repository.account_id) is not None
+    member = (
+        principal.is_admin
+        or role_in(principal, repository.account_id) is not None
+        or repository.id in principal.mirrored
+    )
     return member and _token_may(principal, "read", repository)
 
 
@@ -119,6 +127,7 @@ def _passes_gate(principal: Principal, repository: Repository) -> bool:
         principal.is_admin
         or role_in(principal, repository.account_id) is not None
         or repository.id in principal.accepted
+        or repository.id in principal.mirrored
     )
 
 

@@ -39,6 +39,8 @@ class Principal:
     """Role by account: the user's own account, where they are admin, and their organisations."""
     accepted: frozenset[int] = frozenset()
     """Gated repositories that the user was let into."""
+    mirrored: frozenset[int] = frozenset()
+    """Private and gated repositories of the upstream hub that the user is listed as a reader of."""
     token_id: int | None = None
     token_name: str = ""
     scope: Scope = "read"

@@ -31,6 +31,7 @@ from enfold.hub.server.errors import (
     repository_not_found,
     sign_in_needed,
 )
+from enfold.hub.server.mirror.warning_layer import warn
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import KINDS, RepositoryAddress, renamed
 from enfold.hub.server.state import HubState, State
@@ -47,8 +48,10 @@ __all__ = [
     "WebDownload",
     "WebRead",
     "WebWrite",
+    "bring",
     "check",
     "find",
+    "moved_to",
 ]
 
 
@@ -123,6 +126,29 @@ def find(state: HubState, principal: Principal, type: str, full_name: str) -> tu
     return repository, moved
 
 
+def bring(request: Request, state: HubState, principal: Principal, address: RepositoryAddress) -> None:
+    """Where this hub mirrors another: have a repository here, as new as it should be, before it is looked for.
+
+    Raises:
+        Moved: it has another name there.
+        HubError: it is not here, and the other hub does not answer.
+    """
+    if state.mirror is None:
+        return
+    warning, other_name = state.mirror.bring(principal, address.type, address.full_name)
+    if other_name is not None:
+        raise moved_to(request, other_name)
+    if warning is not None:
+        warn(request, warning)
+
+
+def moved_to(request: Request, full_name: str) -> Moved:
+    """The answer that sends a client to the same address of a repository under its other name."""
+    query = request.scope["query_string"].decode("latin-1")
+    location = base_url(request) + renamed(request.scope["path"], full_name)
+    return Moved(f"{location}?{query}" if query else location)
+
+
 def check(principal: Principal, action: Action, repository: Repository) -> None:
     """Refuse an action on a repository that the caller may know of.
 
@@ -139,6 +165,8 @@ def check(principal: Principal, action: Action, repository: Repository) -> None:
         raise gated_repository(repository.type, repository.full_name, anonymous=principal.is_anonymous)
     if principal.is_anonymous:
         raise sign_in_needed(f"changing {repository.full_name}")
+    if repository.mirrored and action == "write":
+        raise forbidden(f"{repository.full_name} follows another hub, and is changed there alone")
     if not principal.may_write_anything:
         raise forbidden("this token may only read; make one with the right to write")
     what = {"write": "write to", "admin": "administer", "discuss": "discuss"}[action]
@@ -150,11 +178,11 @@ def _access(address_of: Callable[..., Any], action: Action) -> Any:
     def found(
         request: Request, principal: Caller, state: State, address: RepositoryAddress = Depends(address_of)
     ) -> Access:
+        if action in ("read", "download"):
+            bring(request, state, principal, address)
         repository, moved = find(state, principal, address.type, address.full_name)
         if moved:
-            query = request.scope["query_string"].decode("latin-1")
-            location = base_url(request) + renamed(request.scope["path"], repository.full_name)
-            raise Moved(f"{location}?{query}" if query else location)
+            raise moved_to(request, repository.full_name)
         check(principal, action, repository)
         return Access(repository, principal)
 

@@ -11,6 +11,7 @@ from enfold import __version__
 from enfold.hub.server.deliveries import Deliveries
 from enfold.hub.server.errors import ErrorAnswer, install_errors
 from enfold.hub.server.limits import RateLayer
+from enfold.hub.server.mirror.warning_layer import WarningLayer
 from enfold.hub.server.origins import ForwardedLayer
 from enfold.hub.server.paths import PathLayer
 from enfold.hub.server.request_ids import RequestIdLayer
@@ -54,6 +55,8 @@ def create_app(state: HubState) -> FastAPI:
         app.include_router(router)
     # The last that is added is the outermost.
     app.add_middleware(PathLayer)
+    if state.mirror is not None:
+        app.add_middleware(WarningLayer)
     app.add_middleware(RateLayer, per_minute=state.settings.requests_per_minute)
     app.add_middleware(ForwardedLayer, networks=state.settings.networks)
     app.add_middleware(RequestMetrics, registry=state.metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Content:
         is_large: whether it is a large file.
         read: gives bytes from a place on, so many, in pieces of at most a mebibyte.
         file: a local file that holds exactly these bytes, for sendfile; None where there is none.
+        arriving: gives bytes as ``read`` does, of a file that is still on its way here; None where all of it is here.
     """
 
     size: int
@@ -35,6 +36,7 @@ class Content:
     is_large: bool
     read: Callable[[int, int], Iterator[bytes]]
     file: Path | None = None
+    arriving: Callable[[int, int], AsyncIterator[bytes]] | None = None
 
     def beginning(self, length: int) -> bytes:
         """At most so many of the first bytes."""

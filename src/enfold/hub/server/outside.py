@@ -1,8 +1,8 @@
-"""Requests that the hub makes to addresses its users name, without being led into the hub's own network.
+"""Requests that the hub makes to addresses of others, without being led into the hub's own network.
 
 A name is looked up once. Every address it has must be a public one, or lie in a network the admin allowed; the
 connection is made to one of these very addresses, so that a second look-up cannot give another. Redirects are not
-followed, proxies of the environment not used, and a whole request has one deadline.
+followed, proxies of the environment not used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from enfold.errors import InputError
 if TYPE_CHECKING:
     from enfold.hub.server.settings import Network
 
-__all__ = ["Destination", "NotAllowed", "check_address", "check_literal", "destination", "post"]
+__all__ = ["Destination", "Exchange", "NotAllowed", "check_address", "check_literal", "destination", "post"]
 
 _PLAIN = re.compile(r"[\x21-\x7e\x80-\U0010ffff]{1,2000}")
 _SAFE = "/%:@!$&'()*+,;=~-._?"
@@ -139,6 +139,38 @@ def post(to: Destination, body: bytes, headers: Mapping[str, str], *, seconds: f
     if connection.given_up:  # an answer that was cut off by the deadline may look like a whole one
         raise TimeoutError(f"{to.host} did not answer within {seconds:g} s")
     return status
+
+
+class Exchange:
+    """A request to a destination whose answer is read piece by piece.
+
+    Args:
+        to: where to, as it was checked.
+        method: of the request.
+        headers: of the request.
+        body: of the request.
+        seconds: how long each wait for the other side may take; the whole has no deadline.
+
+    Raises:
+        OSError: there was no answer in time.
+        http.client.HTTPException: the answer is no HTTP.
+    """
+
+    def __init__(
+        self, to: Destination, method: str, headers: Mapping[str, str], body: bytes | None = None, *, seconds: float
+    ) -> None:
+        self._connection = _Connection(to, seconds)
+        try:
+            self._connection.request(method, to.target, body=body, headers=dict(headers))
+            self.answer = self._connection.getresponse()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """End it; what was not read is not asked for any more."""
+        self.answer.close()
+        self._connection.close()
 
 
 class _Connection(http.client.HTTPConnection):

@@ -95,12 +95,15 @@ def answer_with(request: Request, content: Content, name: str, headers: Mapping[
         status = 206
         sent["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{content.size}"
     sent["Content-Length"] = str(part.length)
-    kind = media_type(content.beginning(_SAMPLE)) if not content.is_large or _may_be_shown(name) else None
+    is_looked_at = not content.is_large or (content.arriving is None and _may_be_shown(name))
+    kind = media_type(content.beginning(_SAMPLE)) if is_looked_at else None
     kind = kind or "application/octet-stream"
     if request.method == "HEAD":
         return Response(status_code=status, headers=sent, media_type=kind)
     if status == 200 and content.file is not None and _sends_files(request):
         return _FileResponse(str(content.file), headers=sent, media_type=kind)
+    if content.arriving is not None:
+        return StreamingResponse(content.arriving(part.start, part.length), status, headers=sent, media_type=kind)
     if part.length <= _IN_MEMORY or not content.is_large:
         body = b"".join(content.read(part.start, part.length)) if part.length else b""
         return Response(body, status, headers=sent, media_type=kind)

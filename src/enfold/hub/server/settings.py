@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,7 +38,13 @@ class HubSettings:
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) of proxies whose X-Forwarded headers are believed."""
     allow_webhooks: tuple[str, ...] = ()
-    """Networks (CIDR) that webhooks may reach although they are not public."""
+    """Networks (CIDR) that webhooks may reach, and files of the upstream hub lie in, although they are not public."""
+    upstream: str | None = None
+    """The address of a hub to mirror: what is asked for and not here is fetched from there."""
+    upstream_token_file: Path | None = None
+    """A file with the token this hub signs in with there."""
+    upstream_seconds: float = 60.0
+    """How long what came from the upstream hub counts as new."""
     unsafe_files: str = "warn"
     """What becomes of files with code in them: ``warn``, ``quarantine`` or ``refuse``; see `server.safety`."""
     tls_certificate: Path | None = None
@@ -74,6 +81,13 @@ class HubSettings:
             parts = urlsplit(self.public_url)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
                 faults.append(f"public_url={self.public_url!r} must look like https://hub.example.org")
+        if self.upstream is not None:
+            parts = urlsplit(self.upstream)
+            plain = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+            if not plain or parts.query or parts.fragment:
+                faults.append("upstream must look like https://hub.example.org, without a user or a password in it")
+        if self.upstream_token_file is not None:
+            faults.extend(self._token_faults(self.upstream_token_file))
         if (self.tls_certificate is None) != (self.tls_key is None):
             faults.append("tls_certificate and tls_key are needed together")
         for name in ("tls_certificate", "tls_key"):
@@ -88,6 +102,23 @@ class HubSettings:
                     faults.append(f"{name}: {text!r} is no network in CIDR form: {error}")
         if faults:
             raise SettingsError("; ".join(faults))
+
+    def _token_faults(self, file: Path) -> Iterator[str]:
+        if self.upstream is None:
+            yield "upstream_token_file is of use with an upstream only"
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            yield f"upstream_token_file={file} cannot be read"
+            return
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            yield f"upstream_token_file={file} holds no token"
+
+    @property
+    def upstream_token(self) -> str | None:
+        """The token for the upstream hub."""
+        file = self.upstream_token_file
+        return None if file is None else file.read_text(encoding="utf-8").strip()
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -118,4 +149,5 @@ _LEAST = {
     "max_single_bytes": 1000,
     "reserve_bytes": 0,
     "drain_seconds": 0,
+    "upstream_seconds": 0,
 }

@@ -25,6 +25,7 @@ from enfold.hub.server.settings import HubSettings
 from enfold.hub.store import ChangedPaths, ObjectStore, compact
 
 if TYPE_CHECKING:
+    from enfold.hub.server.mirror.mirroring import Mirror
     from enfold.hub.server.scans import Scans
     from enfold.hub.server.signing import Signer
     from enfold.hub.store.blobs import Blobs
@@ -165,8 +166,19 @@ class HubState:
 
         return Scans(self)
 
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """What is kept of the upstream hub, if there is one."""
+        if self.settings.upstream is None:
+            return None
+        from enfold.hub.server.mirror.mirroring import Mirror
+
+        return Mirror(self)
+
     def close(self) -> None:
         """Finish what was begun, and close the database."""
+        if self.mirror is not None:
+            self.mirror.close()
         self._chores.shutdown()
         self.downloads.write()
         with self._lock:

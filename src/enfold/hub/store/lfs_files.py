@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 
 from enfold.errors import InputError
@@ -46,6 +47,17 @@ class LargeFiles:
         """
         key = _key(sha256, size)
         return Upload(self.blobs.create(key, expected=size), sha256, size, key, self._hashing)
+
+    def adopt(self, sha256: str, size: int, file: Path) -> LargeFile:
+        """Take a local file on the store's own disk, whose size and sha256 the caller has checked; it is moved.
+
+        Raises:
+            InputError: ``sha256`` or ``size`` cannot be.
+            StorageFull: the disk is full.
+        """
+        key = _key(sha256, size)
+        self.blobs.adopt(key, file)
+        return LargeFile(sha256, size, _whole(key, size))
 
     def read(self, file: LargeFile, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """A range of a file, to its end by default, in pieces of at most a mebibyte."""

@@ -14,7 +14,10 @@ __all__ = ["Account", "DeviceLogin", "Follow", "Membership", "OneTimeLink", "Tok
 
 
 class Account(Base):
-    """A name that repositories live under: a user, an organisation (``org``), or a canonical model (``model``)."""
+    """A name that repositories live under: a user, an organisation (``org``), or a canonical model (``model``).
+
+    ``mirrored`` are those that came with a repository of the upstream hub, and are nobody's here.
+    """
 
     __tablename__ = "accounts"
 
@@ -28,6 +31,7 @@ class Account(Base):
     avatar_url: Mapped[str | None]
     password_hash: Mapped[str | None]
     is_admin: Mapped[bool] = mapped_column(default=False)
+    mirrored: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     suspended_at: Mapped[datetime | None]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -15,6 +15,7 @@ __all__ = [
     "Download",
     "LandedCommit",
     "Mirror",
+    "MirrorReader",
     "RefMove",
     "RefRecord",
     "Rename",
@@ -27,7 +28,8 @@ class Repository(Base):
     """A model, a data set or a space.
 
     ``uid`` is random and never used again; the folder of its git objects is named by it. ``full_name`` is
-    ``ns/name``, or ``name`` for a canonical model. Columns from ``sha`` on are derived from the head of ``main`` and
+    ``ns/name``, or ``name`` for a canonical model. What is ``mirrored`` is written by the upstream hub alone; see
+    `Mirror`. Columns from ``sha`` on are derived from the head of ``main`` and
     may be rebuilt.
     """
 
@@ -45,6 +47,7 @@ class Repository(Base):
     gated: Mapped[str | None]
     gate_fields: Mapped[dict[str, Any]] = mapped_column(default=dict)
     discussions_disabled: Mapped[bool] = mapped_column(default=False)
+    mirrored: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     disabled: Mapped[bool] = mapped_column(default=False)
     description: Mapped[str | None]
     sdk: Mapped[str | None]
@@ -168,7 +171,11 @@ class Download(Base):
 
 
 class Mirror(Base):
-    """A repository that follows one of the upstream hub."""
+    """A repository that follows one of the upstream hub, whose name there is ``upstream``.
+
+    ``fetched_at`` is when it was last found to be as there, or made so; ``failed_at`` when that was last tried in vain
+    since, and then ``state["fault"]`` says why.
+    """
 
     __tablename__ = "mirrors"
 
@@ -177,3 +184,18 @@ class Mirror(Base):
     state: Mapped[dict[str, Any]] = mapped_column(default=dict)
     fetched_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+
+
+class MirrorReader(Base):
+    """A user or an organisation that may read a private or gated repository of the upstream hub here.
+
+    It is listed by its name (``folded``) before anything of it is fetched.
+    """
+
+    __tablename__ = "mirror_readers"
+
+    type: Mapped[str] = mapped_column(primary_key=True)
+    folded: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[AccountKey] = mapped_column(primary_key=True, index=True)
+    full_name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)

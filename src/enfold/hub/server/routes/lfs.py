@@ -96,6 +96,9 @@ def batch(request: Request, body: BatchRequest, access: WebRead, state: State) -
     with state.records.read() as session:
         wanted = [each.oid for each in body.objects if _SHA256.fullmatch(each.oid)]
         sizes = links.linked(session, access.repository, wanted)
+        if state.mirror is not None and access.repository.mirrored and not uploading:
+            # Whether the upstream hub has a file is asked when it is fetched.
+            sizes = {**{each.oid: each.size for each in body.objects}, **sizes}
         if uploading:
             new = [each.size for each in body.objects if each.oid not in sizes]
             check_quota(session, access.repository, [size for size in new if 0 <= size <= most])
@@ -136,14 +139,17 @@ async def receive(oid: str, ticket: Ticket, request: Request, state: State) -> R
 @router.get("/lfs/objects/{oid:piece}", summary="Fetch a large file", response_class=Response)
 def send(oid: str, ticket: Ticket, request: Request, state: State) -> Response:
     """The file, or a range of it."""
-    _, access = opened_address(state, ticket, method="GET", subject=oid)
+    permit, access = opened_address(state, ticket, method="GET", subject=oid)
     with state.records.read() as session:
         linked = links.is_linked(session, access.repository, oid)
         file = links.large_file(session, oid) if linked else None
-    if file is None:
+    content = None if file is None else large_content(state, file)
+    if content is None and state.mirror is not None and access.repository.mirrored:
+        content = state.mirror.large(access.repository, oid, permit.size)
+    if content is None:
         raise HubError(404, f"there is no large file {oid} here")
-    content = large_content(state, file)
-    check_content(state, access.principal, access.repository, content)
+    if content.arriving is None:
+        check_content(state, access.principal, access.repository, content)
     return answer_with(request, content, oid, {})
 
 
