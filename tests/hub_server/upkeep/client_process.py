@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hub_on_loopback import Hub
 
-__all__ = ["run_client", "start_client"]
+from enfold.hub.records import Records, accounts, tokens
+from enfold.hub.server.serving import background_hub
+from enfold.hub.server.settings import HubSettings
+
+__all__ = ["run_client", "served_again", "start_client"]
 
 
 def start_client(hub: Hub, user: str, home: Path, script: str, **more: str) -> subprocess.Popen[str]:
@@ -36,3 +42,17 @@ def run_client(hub: Hub, user: str, home: Path, script: str, **more: str) -> Any
     out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return json.loads(out) if out else None
+
+
+@contextmanager
+def served_again(root: Path, **settings: Any) -> Iterator[Hub]:
+    """Serve a hub that has its users already; alice gets another token."""
+    chosen = HubSettings(root=root, port=0, drain_seconds=2, xet_token_seconds=1, **settings)
+    with background_hub(chosen) as url:
+        records = Records(settings.get("database") or root / "hub.sqlite")
+        try:
+            with records.write() as session:
+                secret = tokens.create_token(session, accounts.user(session, "alice"), "again")
+            yield Hub(url, root, records, {"alice": secret})
+        finally:
+            records.close()

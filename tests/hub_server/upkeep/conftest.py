@@ -68,7 +68,6 @@ def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_client(hub, "alice", folder / "home", FILLING)
         run_client(hub, "alice", folder / "home", LFS, HF_HUB_DISABLE_XET="1")
         assert hub.ask("POST", "/api/models/alice/kept/like", "bob").status_code == 200
-        (folder / "token").write_text(hub.tokens["alice"])
     return folder / "root"
 
 
