@@ -79,7 +79,7 @@ def main() -> None:
     ours = enfold.BertForSequenceClassification(enfold.BertConfig(**SHAPE))
     small = quantise_model(ours)
     table = Table(
-        title=f"torch {torch.__version__}, transformers {transformers.__version__}, int8: {int8_product("cpu").name}"
+        title=f"torch {torch.__version__}, transformers {transformers.__version__}, int8: {int8_product('cpu').name}"
     )
     for column in ("work", "system", "tokens/s", "spread", "ratio"):
         table.add_column(column)

@@ -11,19 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from enfold.cli import hub_exchange, hub_mirror
-from enfold.errors import SettingsError, require
+from enfold.cli import hub_exchange, hub_mirror, hub_upkeep
+from enfold.cli.hub_options import DatabaseUrl, Root, need_hub
+from enfold.errors import SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from enfold.hub.records import Records
-
-Root = Annotated[Path, typer.Option("--root", help="Folder of the hub.", show_default=False)]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option("--database", envvar="ENFOLD_HUB_DATABASE", help="postgresql://… instead of the file in the root."),
-]
 
 _TIMES = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -48,6 +43,7 @@ def register(app: typer.Typer) -> None:
         hub.add_typer(group, name=name)
     hub_exchange.register(hub)
     hub_mirror.register(hub)
+    hub_upkeep.register(hub)
     app.add_typer(hub, name="hub")
 
 
@@ -79,7 +75,7 @@ def serve(
     log: Annotated[str, typer.Option(help="Form of the log: text or json.")] = "text",
 ) -> None:
     """Serve the hub in a folder; the folder is made when it is not there."""
-    _need_hub()
+    need_hub()
     if log not in ("text", "json"):
         raise SettingsError(f"--log {log!r} must be text or json")
     from enfold.hub.server.logs import set_up_logs
@@ -249,7 +245,7 @@ def _setup_link(root: Path, database: str | None) -> str | None:
 @contextmanager
 def _opened(root: Path, database: str | None) -> Iterator[Records]:
     """The records of a hub that is there already, or is made now."""
-    _need_hub()
+    need_hub()
     from enfold.hub.records import HubRoot, Records
 
     records = Records(database or HubRoot.open(root).database)
@@ -263,11 +259,6 @@ def _opened(root: Path, database: str | None) -> Iterator[Records]:
 def _writing(root: Path, database: str | None) -> Iterator[Session]:
     with _opened(root, database) as records, records.write() as session:
         yield session
-
-
-def _need_hub() -> None:
-    for module in ("sqlalchemy", "fastapi", "granian", "yaml"):
-        require(module, extra="hub", purpose="a hub of one's own")
 
 
 def _period(text: str | None) -> timedelta | None:

@@ -11,7 +11,6 @@ from enfold.hub.records.permissions import Action
 from enfold.hub.records.schema import Like, Repository
 from enfold.hub.server.access import bring, check, find, moved_to
 from enfold.hub.server.errors import entry_not_found
-from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import RepositoryAddress, escaped
 from enfold.hub.server.revisions import resolve
 from enfold.hub.store import ObjectStore, trees

@@ -112,8 +112,7 @@ def _keep_large(opened: Opened, file: BinaryIO, size: int) -> str:
         kept = upload.commit()
     refuse_large(state, kept)
     with state.records.write() as session:
-        links.put_large_file(session, kept)
-        session.flush()
+        links.put_arrived(session, kept, state.blobs)
         links.link(session, opened.repository, [sha256], by_id=opened.principal.account_id)
     return sha256
 

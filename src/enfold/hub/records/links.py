@@ -12,15 +12,30 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from enfold.errors import ServiceError
 from enfold.hub.records.errors import NotKnown
 from enfold.hub.records.inserting import insert_if_absent
 from enfold.hub.records.quotas import check_quota
-from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, Link, Repository, now
+from enfold.hub.records.schema import ExtentRecord, LargeFileRecord, Link, Repository, XetFile, XetTerm, XorbRecord, now
+from enfold.hub.store.blobs import Blobs
 from enfold.hub.store.extents import Extent, LargeFile
 
-__all__ = ["is_linked", "large_file", "link", "linked", "put_large_file"]
+__all__ = [
+    "WentMeanwhile",
+    "is_linked",
+    "large_file",
+    "link",
+    "linked",
+    "name_large_files",
+    "put_arrived",
+    "put_large_file",
+]
 
 _AT_ONCE = 500
+
+
+class WentMeanwhile(ServiceError):
+    """What arrived was removed by a clean-up before it was written down: it has to be sent once more."""
 
 
 def is_linked(session: Session, repository: Repository, sha256: str) -> bool:
@@ -58,11 +73,14 @@ def large_file(session: Session, sha256: str) -> LargeFile | None:
 def put_large_file(session: Session, file: LargeFile) -> None:
     """Write down a large file that is whole on the disk; one that is known already keeps its own extents."""
     moment = now()
-    is_new = insert_if_absent(
+    known = None
+    while not insert_if_absent(
         session, LargeFileRecord, sha256=file.sha256, size=file.size, created_at=moment, named_at=moment
-    )
-    if not is_new:
-        known = session.get_one(LargeFileRecord, file.sha256, with_for_update=True)
+    ):
+        known = session.get(LargeFileRecord, file.sha256, with_for_update=True, populate_existing=True)
+        if known is not None:  # else a clean-up has just taken the row away
+            break
+    if known is not None:
         known.named_at = moment
         if known.dead_at is None:
             return
@@ -76,6 +94,22 @@ def put_large_file(session: Session, file: LargeFile) -> None:
     )
 
 
+def put_arrived(session: Session, file: LargeFile, blobs: Blobs) -> None:
+    """Write down a large file whose bytes arrived a moment ago.
+
+    A clean-up may have been removing the same bytes just then. It does so while it holds the file's row, so that, once
+    this transaction has the row, either the bytes are there or they are gone for good.
+
+    Raises:
+        WentMeanwhile: they are gone; the transaction must not go on.
+    """
+    put_large_file(session, file)
+    session.flush()
+    kept = large_file(session, file.sha256)
+    if kept is None or not all(blobs.exists(extent.blob) for extent in kept.extents if extent in file.extents):
+        raise WentMeanwhile(f"the large file {file.sha256} was removed by a clean-up while it arrived; send it again")
+
+
 def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by_id: int | None) -> None:
     """Let a repository use large files that are stored.
 
@@ -84,8 +118,9 @@ def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by
         OverQuota: the account may not keep so much; the transaction must not go on.
     """
     added = []
-    for sha256 in dict.fromkeys(sha256s):
-        record = session.get(LargeFileRecord, sha256)
+    for sha256 in sorted(set(sha256s)):
+        # Locked, so that a clean-up cannot find it without a link meanwhile; in order, so that no two wait in a circle.
+        record = session.get(LargeFileRecord, sha256, with_for_update=True, populate_existing=True)
         if record is None or record.dead_at is not None:
             raise NotKnown(f"the large file {sha256} is not stored")
         record.named_at = now()
@@ -96,3 +131,22 @@ def link(session: Session, repository: Repository, sha256s: Sequence[str], *, by
         check_quota(session, repository, added)
         mine = sa.update(Repository).where(Repository.id == repository.id)
         session.execute(mine.values(used_storage=Repository.used_storage + sum(added)))
+
+
+def name_large_files(session: Session, repository: Repository) -> None:
+    """Note that the large files of a repository, and the xorbs they are made of, were in use until now.
+
+    So a clean-up that began before leaves them to the next one: clients may have been told of them meanwhile.
+    """
+    mine = sa.select(Link.sha256).where(Link.repository_id == repository.id)
+    made_of = (
+        sa.select(XetTerm.xorb_hash).join(XetFile, XetFile.hash == XetTerm.file_hash).where(XetFile.sha256.in_(mine))
+    )
+    unloaded = {"synchronize_session": False}
+    session.execute(
+        sa.update(LargeFileRecord).where(LargeFileRecord.sha256.in_(mine)).values(named_at=now()),
+        execution_options=unloaded,
+    )
+    session.execute(
+        sa.update(XorbRecord).where(XorbRecord.hash.in_(made_of)).values(named_at=now()), execution_options=unloaded
+    )

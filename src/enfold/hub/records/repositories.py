@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from enfold.hub.records import search
+from enfold.hub.records import links, search
 from enfold.hub.records.accounts import find_account, new_uid
 from enfold.hub.records.errors import NameTaken, NotKnown
 from enfold.hub.records.names import check_account_name, check_repository_name, fold, split_id
@@ -118,6 +118,7 @@ def move_repository(
 def delete_repository(session: Session, repository: Repository) -> None:
     """Forget a repository and everything that belongs to it alone; its bytes are removed after the transaction."""
     owner = session.get_one(Account, repository.account_id)
+    links.name_large_files(session, repository)
     session.execute(sa.delete(Repository).where(Repository.id == repository.id))
     if owner.kind == "model":
         session.execute(sa.delete(Account).where(Account.id == owner.id))

@@ -1,6 +1,7 @@
 """The folder of a hub: what is where in it, its format, and the lock that keeps a second server away.
 
 DIR/format.json     {"format": 1, "store": "<random id>", "generation": 1}
+DIR/upkeep.lock     held by a backup or a clean-up
 DIR/hub.sqlite      the records, unless another database is named
 DIR/repos/          git objects: repos/<uid[:2]>/<uid>/
 DIR/blobs/          large content
@@ -38,8 +39,6 @@ class HubRoot:
     path: Path
     store: str
     """A random id of this store; a restored copy gets another."""
-    generation: int
-    """Raised whenever content may have been removed, so that clients forget what they believe to be here."""
 
     @classmethod
     def open(cls, path: str | Path, *, make: bool = True) -> HubRoot:
@@ -60,7 +59,47 @@ class HubRoot:
                 (folder / name).mkdir(exist_ok=True)
         except OSError as error:
             raise ServiceError(f"cannot use {folder} as the root of a hub: {error.strerror or error}") from error
-        return cls(folder, facts["store"], facts["generation"])
+        return cls(folder, facts["store"])
+
+    @classmethod
+    def planned(cls, path: str | Path) -> HubRoot:
+        """A root to be, in an empty or missing folder: nothing serves it before :meth:`settle`.
+
+        Raises:
+            SettingsError: there is something in the folder.
+            ServiceError: it cannot be written.
+        """
+        folder = Path(path).expanduser().absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            others = sorted(entry.name for entry in folder.iterdir())
+            if others:
+                raise SettingsError(f"{folder} is not empty: it holds {others[0]!r}; give an empty or a new folder")
+            for name in ("repos", "blobs", "tmp"):
+                (folder / name).mkdir()
+        except OSError as error:
+            raise ServiceError(f"cannot use {folder} as the root of a hub: {error.strerror or error}") from error
+        return cls(folder, secrets.token_hex(8))
+
+    def settle(self) -> None:
+        """Make a planned root a hub's, durably."""
+        _write_facts(self.path, {"format": FORMAT, "store": self.store, "generation": 1}, replace=False)
+
+    @property
+    def generation(self) -> int:
+        """Raised before content is removed, so that clients forget what they believe to be here.
+
+        It is read each time: another process may raise it while a server runs.
+        """
+        generation: int = _facts(self.path)["generation"]
+        return generation
+
+    def raise_generation(self) -> int:
+        """Begin the next generation, durably; its number. Only under the lock of the upkeep."""
+        facts = _facts(self.path)
+        generation: int = facts["generation"] + 1
+        _write_facts(self.path, {"format": FORMAT, **facts, "generation": generation}, replace=True)
+        return generation
 
     @property
     def database(self) -> Path:
@@ -131,15 +170,21 @@ def _make(folder: Path) -> None:
     others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".format-"))
     if others and "format.json" not in others:
         raise SettingsError(f"{folder} is no hub, and not empty: it holds {others[0]!r}; give an empty or a new folder")
-    facts = {"format": FORMAT, "store": secrets.token_hex(8), "generation": 1}
+    _write_facts(folder, {"format": FORMAT, "store": secrets.token_hex(8), "generation": 1}, replace=False)
+
+
+def _write_facts(folder: Path, facts: dict[str, Any], *, replace: bool) -> None:
     draft = folder / f".format-{secrets.token_hex(8)}"
     try:
         with draft.open("w", encoding="ascii") as file:
             json.dump(facts, file)
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, folder / "format.json")
+        if replace:
+            draft.replace(folder / "format.json")
+        else:
+            with suppress(FileExistsError):
+                os.link(draft, folder / "format.json")
     finally:
         draft.unlink(missing_ok=True)
     _sync(folder)

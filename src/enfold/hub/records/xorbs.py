@@ -33,19 +33,12 @@ def note_xorb(session: Session, name: str, index: XorbIndex, *, blob: str, recei
     assert sender.account_id is not None, "somebody sent it"
     moment = now()
     is_new = not usable(session, sender, [name])
-    fresh = insert_if_absent(
-        session,
-        XorbRecord,
-        hash=name,
-        blob_key=blob,
-        length=index.size,
-        received=received,
-        chunks=len(index),
-        created_at=moment,
-        named_at=moment,
-    )
-    if not fresh:
-        session.execute(sa.update(XorbRecord).where(XorbRecord.hash == name).values(named_at=moment, dead_at=None))
+    facts = {"blob_key": blob, "length": index.size, "received": received, "chunks": len(index)}
+    again = sa.update(XorbRecord).where(XorbRecord.hash == name).values(named_at=moment, dead_at=None, **facts)
+    # A clean-up may take the row away between the two.
+    while not insert_if_absent(session, XorbRecord, hash=name, created_at=moment, named_at=moment, **facts):
+        if session.execute(again.returning(XorbRecord.hash)).first() is not None:
+            break
     insert_if_absent(session, XorbOwner, user_id=sender.account_id, hash=name, created_at=moment)
     return is_new
 
@@ -99,8 +92,8 @@ def note_files(session: Session, files: Sequence[ProvedFile], repository: Reposi
                     for position, term in enumerate(file.terms)
                 ],
             )
-        for chunk, xorb in file.queryable:
-            insert_if_absent(session, XetChunk, chunk_hash=chunk, xorb_hash=xorb)
+            for chunk, xorb in file.queryable:
+                insert_if_absent(session, XetChunk, chunk_hash=chunk, xorb_hash=xorb)
     links.link(session, repository, [file.content.sha256 for file in files], by_id=sender.account_id)
 
 
@@ -123,11 +116,14 @@ def sha256_of(session: Session, file_hash: str) -> str | None:
 
 
 def holders(session: Session, principal: Principal, chunk_hash: str) -> list[str]:
-    """A few xorbs that hold a chunk, of those that ``principal`` may refer to."""
+    """A few xorbs that hold a chunk, of those that a file uses which ``principal`` may download.
+
+    Others are not named, not even to who sent them: a clean-up may be about to remove them.
+    """
     chosen = (
         sa.select(XetChunk.xorb_hash)
         .join(XorbRecord, XorbRecord.hash == XetChunk.xorb_hash)
-        .where(XetChunk.chunk_hash == chunk_hash, XorbRecord.dead_at.is_(None), _may_use(principal))
+        .where(XetChunk.chunk_hash == chunk_hash, XorbRecord.dead_at.is_(None), _in_use(principal))
         .order_by(XorbRecord.chunks.desc(), XorbRecord.hash)
     )
     return list(session.scalars(chosen.limit(_HOLDERS)))
@@ -135,18 +131,24 @@ def holders(session: Session, principal: Principal, chunk_hash: str) -> list[str
 
 def _may_use(principal: Principal) -> sa.ColumnElement[bool]:
     """Whether the xorb of the row of `XorbRecord` is one that ``principal`` may refer to."""
-    used = (
+    used = _in_use(principal)
+    if principal.account_id is None:
+        return used
+    sent = sa.select(XorbOwner.hash).where(XorbOwner.hash == XorbRecord.hash, XorbOwner.user_id == principal.account_id)
+    return sa.or_(sent.correlate(XorbRecord).exists(), used)
+
+
+def _in_use(principal: Principal) -> sa.ColumnElement[bool]:
+    """Whether a file uses the xorb of the row of `XorbRecord` that ``principal`` may download."""
+    return (
         sa.select(XetTerm.xorb_hash)
         .join(XetFile, XetFile.hash == XetTerm.file_hash)
         .join(Link, Link.sha256 == XetFile.sha256)
         .join(Repository, Repository.id == Link.repository_id)
         .where(XetTerm.xorb_hash == XorbRecord.hash, downloadable(principal))
         .correlate(XorbRecord)
+        .exists()
     )
-    if principal.account_id is None:
-        return used.exists()
-    sent = sa.select(XorbOwner.hash).where(XorbOwner.hash == XorbRecord.hash, XorbOwner.user_id == principal.account_id)
-    return sa.or_(sent.correlate(XorbRecord).exists(), used.exists())
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:

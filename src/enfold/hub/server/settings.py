@@ -59,6 +59,8 @@ class HubSettings:
     """Largest file."""
     max_single_bytes: int = 5_000_000_000
     """Largest file that is sent in one request to clients that can send it in parts."""
+    xet_token_seconds: int = 3600
+    """How long a token to send or fetch pieces of large files is good; a clean-up waits as long."""
     reserve_bytes: int = 1_000_000_000
     """Bytes of the disk that uploads never use; before that, they are refused (507)."""
     drain_seconds: float = 30.0
@@ -147,6 +149,7 @@ _LEAST = {
     "max_regular_bytes": 1000,
     "max_file_bytes": 1000,
     "max_single_bytes": 1000,
+    "xet_token_seconds": 1,
     "reserve_bytes": 0,
     "drain_seconds": 0,
     "upstream_seconds": 0,

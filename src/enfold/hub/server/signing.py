@@ -107,13 +107,15 @@ class Signer:
     def opened_xet_token(self, token: str, *, place: str) -> XetPermit:
         """The permit of a Xet token, if it is good at this place and has not expired.
 
+        A client that began before a clean-up, and asks for a new token meanwhile, goes on at its old place.
+
         Raises:
             BadTicket: it is not.
         """
         if not token.startswith("xet_"):
             raise BadTicket("this is not a Xet token: ask the repository for one")
         permit = XetPermit(*self._open("xet", token.removeprefix("xet_")))
-        if permit.place != place:
+        if not _reaches(permit.place, place):
             raise BadTicket("this Xet token is good at another address")
         _check_time(permit.expires, "this Xet token")
         return permit
@@ -136,6 +138,19 @@ class Signer:
         except (ValueError, binascii.Error, InvalidTag):
             raise BadTicket("this was not signed by this hub, or was changed on its way") from None
         return claims
+
+
+def _reaches(granted: str, place: str) -> bool:
+    """Whether a place is the one that was granted, or the same store for the same user in an earlier generation."""
+    store, generation, user = granted.split("-")
+    pieces = place.split("-")
+    return (
+        len(pieces) == 3
+        and (pieces[0], pieces[2]) == (store, user)
+        and pieces[1].isascii()
+        and pieces[1].isdecimal()
+        and 0 < int(pieces[1][:18]) <= int(generation)
+    )
 
 
 def _check_time(expires: int, what: str) -> None:

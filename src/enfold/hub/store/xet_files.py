@@ -18,7 +18,7 @@ from enfold.hub.store.xorbs import Xorbs
 from enfold.hub.xet import MalformedShard, Shard, ShardFile, Term, XorbIndex, check_shard, hash_string, queryable
 from enfold.hub.xet.hashes import HASH_BYTES
 
-__all__ = ["XetFile", "XetFiles"]
+__all__ = ["XetFile", "XetFiles", "queryable_chunks"]
 
 _REPORTED_BYTES = 64 * 1024 * 1024
 
@@ -124,11 +124,24 @@ class XetFiles:
     def _queryable(self, terms: tuple[Term, ...]) -> tuple[tuple[str, str], ...]:
         found: dict[tuple[str, str], None] = {}
         for number, term in enumerate(terms):
-            hashes = self.xorbs.index(term.xorb).hashes_of(term.start, term.end)
-            # The first chunk of a file is asked for whatever its hash.
-            for chunk in {*([] if number else [0]), *queryable(hashes)}:
-                found[hash_string(hashes[HASH_BYTES * chunk : HASH_BYTES * (chunk + 1)]), term.xorb] = None
+            index = self.xorbs.index(term.xorb)
+            for chunk in queryable_chunks(index, term.start, term.end, begins_file=number == 0):
+                found[chunk, term.xorb] = None
         return tuple(found)
+
+
+def queryable_chunks(index: XorbIndex, start: int, end: int, *, begins_file: bool) -> set[str]:
+    """Hash strings of the chunks of a term that clients may ask for.
+
+    Args:
+        index: of the xorb.
+        start: first chunk of the term.
+        end: the chunk behind its last.
+        begins_file: whether a file begins with the term: its first chunk is asked for whatever its hash.
+    """
+    hashes = index.hashes_of(start, end)
+    chosen = {*([0] if begins_file else []), *queryable(hashes)}
+    return {hash_string(hashes[HASH_BYTES * chunk : HASH_BYTES * (chunk + 1)]) for chunk in chosen}
 
 
 class _Progress:

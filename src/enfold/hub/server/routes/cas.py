@@ -183,7 +183,10 @@ def _sender(state: HubState, request: Request, place: str) -> Access:
 
 def _note_xorb(state: HubState, access: Access, name: str, index: XorbIndex, received: int) -> bool:
     with state.records.write() as session:
-        return xorbs.note_xorb(session, name, index, blob=xorb_key(name), received=received, sender=access.principal)
+        is_new = xorbs.note_xorb(session, name, index, blob=xorb_key(name), received=received, sender=access.principal)
+        if not state.xorbs.has(name) or not state.blobs.exists(xorb_key(name)):
+            raise links.WentMeanwhile(f"xorb {name} was removed by a clean-up while it arrived; send it again")
+        return is_new
 
 
 def _accept(state: HubState, access: Access, shard: bytes, report: Any) -> int:

@@ -280,8 +280,7 @@ def _arrived(state: HubState, access: Access, file: LargeFile) -> None:
     with state.records.write() as session:
         if session.get(Repository, access.repository.id) is None:
             raise HubError(404, "the repository was deleted meanwhile", code="RepoNotFound")
-        links.put_large_file(session, file)
-        session.flush()
+        links.put_arrived(session, file, state.blobs)
         links.link(session, access.repository, [file.sha256], by_id=access.principal.account_id)
 
 

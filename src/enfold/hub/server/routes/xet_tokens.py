@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from enfold.hub.records import xet_tokens
 from enfold.hub.server.access import Access, ApiDownload, ApiRead, check
 from enfold.hub.server.bodies import BoundedRoute
 from enfold.hub.server.origins import base_url
@@ -21,12 +22,9 @@ from enfold.hub.server.permits import check_may_contribute
 from enfold.hub.server.signing import XetPermit
 from enfold.hub.server.state import HubState, State
 
-__all__ = ["TOKEN_SECONDS", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["xet"], route_class=BoundedRoute)
-
-TOKEN_SECONDS = 3600
-"""How long a token is good; clients ask for a new one some seconds before."""
 
 CreatePr = Annotated[bool, Query(description="The files are for a new pull request, which needs no right to write.")]
 
@@ -52,8 +50,10 @@ def to_read(request: Request, revision: str, access: ApiDownload, state: State) 
 
 def _token(request: Request, state: HubState, access: Access, action: str) -> JSONResponse:
     principal = access.principal
+    expires = int(time.time()) + state.settings.xet_token_seconds
+    if action != "download":  # before the generation is read: whoever raises it then sees how long to wait
+        xet_tokens.note_end(state.records, expires, spare=state.settings.xet_token_seconds // 60)
     place = f"{state.root.store}-{state.root.generation}-{state.signer.pseudonym(principal.account_id)}"
-    expires = int(time.time()) + TOKEN_SECONDS
     permit = XetPermit(action, place, access.repository.id, principal.account_id, principal.token_id, expires)
     token, address = state.signer.xet_token(permit), f"{base_url(request)}/cas/{place}"
     body: dict[str, Any] = {"accessToken": token, "exp": expires, "casUrl": address}
