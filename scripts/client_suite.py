@@ -43,6 +43,7 @@ class Outcome:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def row(self) -> str:
+        """A row of the table."""
         return f"| {self.name} | {self.passed} | {len(self.failed)} | {len(self.skipped)} |"
 
 
@@ -80,7 +81,9 @@ def hub(root: Path, log: Path) -> Iterator[tuple[str, dict[str, str]]]:
             [*enfold, "user", "add", name, "--root", str(root), *more], env=environment, text=True
         )
         tokens[name] = answer.split()[-1]
-    subprocess.check_call([*enfold, "org", "add", ORGANIZATION, "--member", OWNER, "--root", str(root)], env=environment)
+    for name, full_name, member in ((ORGANIZATION, ORGANIZATION, OWNER), ("valid_org_hub", "Dummy Hub Org", USER)):
+        more = ["--full-name", full_name, "--member", member, "--root", str(root)]
+        subprocess.check_call([*enfold, "org", "add", name, *more], env=environment, stdout=subprocess.DEVNULL)
     with log.open("w") as output:
         command = [*enfold, "serve", "--root", str(root), "--port", "0"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=output, text=True)
@@ -122,7 +125,7 @@ def run(file: Path, work: Path, url: str, *, select: str, show: bool) -> Outcome
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING")) and name != "CI"
     }
     environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1", "NO_PROXY": "*"}
+    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1"}
     options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "--rootdir", str(file.parent.parent), "--timeout=120"]
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={results}", f"--basetemp={home / 'tmp'}"]
     finished = subprocess.run(
@@ -159,6 +162,7 @@ class Reasons:
 
     @classmethod
     def read(cls, path: Path) -> Reasons:
+        """The reasons of a file."""
         pairs = tomllib.loads(path.read_text())["reasons"]
         return cls([(re.compile(pattern), reason) for reason, patterns in pairs.items() for pattern in patterns])
 

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import pytest
 from huggingface_hub import HfApi, RepoUrl, constants
+from huggingface_hub.utils import _auth
 
-from .testing_constants import ENDPOINT_STAGING, TOKEN
+from .testing_constants import ENDPOINT_STAGING, TOKEN, USER
 from .testing_utils import repo_name
 
 MARKERS = ("api", "transfer", "inference", "xet", "no_xet", "production", "deprecated", "git_lfs")
@@ -21,15 +22,18 @@ MARKERS = ("api", "transfer", "inference", "xet", "no_xet", "production", "depre
 class RepoFactory(Protocol):
     """Makes a repository that is deleted after the test."""
 
-    def __call__(self, repo_type: str = "model", *, repo_id: str | None = None, **more: Any) -> RepoUrl: ...
+    def __call__(self, repo_type: str = "model", *, repo_id: str | None = None, **more: Any) -> RepoUrl:
+        """Make one; what else is given goes to ``create_repo``."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Say which markers there are."""
     for name in MARKERS:
         config.addinivalue_line("markers", f"{name}: named by the client's tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is for another environment than this one."""
     for item in items:
         if item.get_closest_marker("production"):
             item.add_marker(pytest.mark.skip(reason="reads repositories of the public hub"))
@@ -48,15 +52,29 @@ def api() -> HfApi:
 @pytest.fixture
 def repo_factory(api: HfApi) -> Iterator[RepoFactory]:
     """Makes repositories, and deletes them afterwards."""
-    made: list[RepoUrl] = []
+    made: list[tuple[RepoUrl, str | None]] = []
 
     def make(repo_type: str = "model", *, repo_id: str | None = None, **more: Any) -> RepoUrl:
-        made.append(api.create_repo(repo_id or repo_name(), repo_type=repo_type, **more))
-        return made[-1]
+        url = api.create_repo(repo_id or repo_name(), repo_type=repo_type, **more)
+        made.append((url, more.get("token")))
+        return url
 
     yield make
-    for url in made:
-        api.delete_repo(url.repo_id, repo_type=url.repo_type, missing_ok=True)
+    for url, token in made:
+        api.delete_repo(url.repo_id, repo_type=url.repo_type, token=token, missing_ok=True)
+
+
+@pytest.fixture
+def new_repo_id(api: HfApi) -> Iterator[str]:
+    """The name of a model that the test makes itself."""
+    repo_id = f"{USER}/{repo_name()}"
+    yield repo_id
+    api.delete_repo(repo_id, missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_token_kept_from_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auth, "_OAUTH_REFRESH_CACHE", None)
 
 
 @pytest.fixture(autouse=True)
