@@ -402,3 +402,12 @@ def test_a_card_is_checked_before_it_is_committed(hub: Hub, repo: str) -> None:
     answer = hub.ask("POST", "/api/validate-yaml", json={"content": "# Title", "repoType": "model"})
     assert (answer.status_code, answer.json()["errors"]) == (200, [])
     assert answer.json()["warnings"][0]["message"].startswith("empty or missing yaml metadata in repo card")
+
+
+def test_a_folder_that_is_deleted_like_a_file_goes_with_all_that_is_in_it(hub: Hub, name: str) -> None:
+    api, repo = hub.api("alice"), f"alice/{name}"
+    api.create_repo(repo)
+    for path in ("1/a.md", "1/2/b.md", "1.md"):
+        api.upload_file(path_or_fileobj=b"data", path_in_repo=path, repo_id=repo)
+    api.create_commit(repo, operations=[CommitOperationDelete("1")], commit_message="a folder, without its slash")
+    assert api.list_repo_files(repo) == [".gitattributes", "1.md"]

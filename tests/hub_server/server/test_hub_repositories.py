@@ -33,7 +33,10 @@ def test_a_new_repository_has_one_commit_with_the_attributes(hub: Hub, name: str
     assert (url.repo_id, url.repo_type, url.endpoint) == (f"alice/{name}", type, hub.url)
     info = api.repo_info(f"alice/{name}", repo_type=type, files_metadata=True)
     assert info.author == "alice" and info.private is False
-    assert [(each.rfilename, each.size) for each in info.siblings] == [(".gitattributes", len(DEFAULT_ATTRIBUTES))]
+    attributes = (".gitattributes", len(DEFAULT_ATTRIBUTES))
+    card = ("README.md", len(f"---\ntitle: {name}\nsdk: static\n---\n"))  # of a space alone: how it is run
+    expected = [attributes, card] if type == "space" else [attributes]
+    assert [(each.rfilename, each.size) for each in info.siblings] == expected
     at_commit = api.repo_info(f"alice/{name}", repo_type=type, revision=info.sha)
     assert at_commit.sha == info.sha == api.repo_info(f"alice/{name}", repo_type=type, revision=info.sha[:7]).sha
 

@@ -135,3 +135,21 @@ def test_collections_of_an_organisation(hub: Hub, name: str) -> None:
     assert hub.api(f"{name}-r").get_collection(made.slug).owner["name"] == name
     assert status(lambda: hub.api(f"{name}-r").delete_collection(made.slug)) == 403
     assert status(lambda: hub.api("bob").get_collection(made.slug)) == 404
+
+
+def test_a_collection_stands_in_another_for_those_who_may_see_it(hub: Hub, name: str) -> None:
+    api = hub.api("alice")
+    outer = api.create_collection(f"outer {name}", namespace="alice").slug
+    inner = api.create_collection(f"inner {name}", namespace="alice").slug
+    hidden = api.create_collection(f"hidden {name}", namespace="alice", private=True).slug
+    for slug in (inner, hidden):
+        api.add_collection_item(outer, slug, "collection")
+    seen = {who: [each.item_id for each in hub.api(who).get_collection(outer).items] for who in ("alice", "bob")}
+    assert seen == {"alice": [inner, hidden], "bob": [inner]}
+    theirs = hub.api("bob").create_collection(f"theirs {name}", namespace="bob").slug
+    for slug in (hidden, "alice/missing-000000000000000000000000"):
+        with pytest.raises(HfHubHTTPError) as caught:
+            hub.api("bob").add_collection_item(theirs, slug, "collection")
+        assert caught.value.response.status_code == 404
+    with pytest.raises(HfHubHTTPError, match="cannot hold itself"):
+        api.add_collection_item(outer, outer, "collection")

@@ -74,7 +74,7 @@ def test_the_error_of_a_gate_says_so_to_clients(hub: Hub, repo: str) -> None:
     for user, status in (("bob", 403), (None, 401)):
         answer = hub.ask("GET", f"/api/models/{repo}/auth-check", user)
         assert (answer.status_code, answer.headers["x-error-code"]) == (status, "GatedRepo")
-        assert f"Access to model {repo} is restricted." in answer.headers["x-error-message"]
+        assert f"Access to model {repo} is restricted" in answer.headers["x-error-message"]
 
 
 def test_a_user_can_be_let_in_without_having_asked(hub: Hub, repo: str) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from enfold.hub.records import search
 from enfold.hub.records.schema import Repository, RepositoryTag
 
-__all__ = ["CardFault", "card_text", "describe", "read_card", "tags_of"]
+__all__ = ["CardFault", "card_text", "check_card", "describe", "read_card", "tags_of"]
 
-_HEADER = re.compile(r"\A(?:\ufeff)?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_HEADER = re.compile(r"\A(?:\ufeff)?\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _LONGEST = 200_000
 _DEEPEST = 20
 _MOST_TAGS = 500
@@ -67,6 +67,17 @@ def read_card(readme: str) -> dict[str, Any] | None:
     if not isinstance(data, dict):
         raise CardFault("the header of the card is not a mapping of names to values")
     return {str(key): _plain(value, 0) for key, value in data.items()}
+
+
+def check_card(card: dict[str, Any]) -> None:
+    """Refuse a card whose names of one meaning hold something else.
+
+    Raises:
+        CardFault: one does.
+    """
+    results = card.get("model-index")
+    if results is not None and not isinstance(results, list):
+        raise CardFault('"model-index" in the header of the card is not a list of results')
 
 
 def card_text(readme: str) -> str:

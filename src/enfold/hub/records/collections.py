@@ -137,7 +137,7 @@ def items_of(
         .order_by(CollectionItem.collection_id, CollectionItem.position, CollectionItem.id)
     )
     for item, repository in rows:
-        if repository is None or may(principal, "read", repository):
+        if may(principal, "read", repository) if repository is not None else _may_see(session, principal, item):
             found[item.collection_id].append((item, repository))
     return found
 
@@ -216,6 +216,13 @@ def _with_items(session: Session, principal: Principal, items: Sequence[tuple[st
                 each.collection_id for each in session.scalars(mine.where(named)) if each.reference["type"] == kind
             )
     return sorted(found)
+
+
+def _may_see(session: Session, principal: Principal, item: CollectionItem) -> bool:
+    """Whether a thing that is no repository is to be shown: a paper, or a collection that the caller may see."""
+    if item.reference.get("type") != "collection":
+        return True
+    return find_collection(session, principal, *item.reference["id"].split("/")) is not None
 
 
 def _in_order(session: Session, collection: Collection) -> list[CollectionItem]:

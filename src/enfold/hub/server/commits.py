@@ -127,8 +127,8 @@ class Draft:
         return self.put(path, Pointer(sha256, size).encode())
 
     def delete(self, path: str | bytes) -> None:
-        """Delete a file, which must be there."""
-        self.operations.append(trees.Delete(check_path(path)))
+        """Delete a file, which must be there. Clients name folders so too, without the slash at their end."""
+        self.operations.append(trees.Delete(check_path(path), or_folder=True))
 
     def delete_folder(self, path: str | bytes) -> None:
         """Delete a folder, which must be there, with all that is in it."""

@@ -118,10 +118,10 @@ def entry_not_found(commit: str | None = None, message: str = "Entry not found")
 
 def gated_repository(type: str, full_name: str, *, anonymous: bool) -> HubError:
     """Files that only those who were let in may have."""
-    way_out = "You must have access to it and be authenticated to access it. Please log in."
+    way_out = ". You must have access to it and be authenticated to access it. Please log in."
     if not anonymous:
-        way_out = "You are not in the authorized list. Ask for access on the page of the repository."
-    message = f"Access to {type} {full_name} is restricted. {way_out}"
+        way_out = " and you are not in the authorized list. Ask for access on the page of the repository."
+    message = f"Access to {type} {full_name} is restricted{way_out}"
     headers = {"WWW-Authenticate": 'Basic realm="hub"'} if anonymous else None
     return HubError(401 if anonymous else 403, message, code="GatedRepo", headers=headers)
 

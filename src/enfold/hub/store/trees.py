@@ -68,9 +68,10 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """A file goes. It must be there."""
+    """A file goes. It must be there; with ``or_folder`` a folder of this name may be there instead."""
 
     path: bytes
+    or_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -314,14 +315,15 @@ class _Editor:
         folder.children.pop(name, None)
         folder.entries[name] = TreeEntry(name, mode, oid)
 
-    def delete(self, path: bytes, *, folder_wanted: bool) -> None:
+    def delete(self, path: bytes, *, kinds: tuple[bool, ...]) -> None:
+        """Take away a file (``kinds`` has False), a folder (True) or either."""
         *above, name = path.split(b"/")
         folder = self.folder(above, make=False, path=path)
         child = folder.children.get(name)
         there = folder.entries.get(name)
         is_folder = child is not None or (there is not None and there.is_folder)
         gone = child is not None and not _holds_anything(child)
-        if (there is None and child is None) or gone or is_folder != folder_wanted:
+        if (there is None and child is None) or gone or is_folder not in kinds:
             raise MissingPath(path)
         folder.entries.pop(name, None)
         folder.children.pop(name, None)
@@ -373,7 +375,8 @@ def apply(store: ObjectStore, tree: str | None, operations: Sequence[Operation])
         check_path(operation.path)
     for operation in operations:
         if isinstance(operation, (Delete, DeleteFolder)):
-            editor.delete(operation.path, folder_wanted=isinstance(operation, DeleteFolder))
+            kinds = (True,) if isinstance(operation, DeleteFolder) else (False, True)[: 1 + operation.or_folder]
+            editor.delete(operation.path, kinds=kinds)
     for operation in operations:
         if isinstance(operation, Put):
             editor.put(operation.path, operation.mode, operation.oid)

@@ -59,10 +59,10 @@ class Changes(BaseModel):
 
 
 class Thing(BaseModel):
-    """A repository, or a paper by its id."""
+    """A repository, a paper by its id, or a collection by its slug."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    type: Literal["model", "dataset", "space", "paper"]
+    type: Literal["model", "dataset", "space", "paper", "collection"]
 
 
 class NewItem(BaseModel):
@@ -175,6 +175,8 @@ def add(namespace: str, slug: str, request: Request, body: NewItem, caller: Sign
         repository, reference = None, None
         if body.item.type == "paper":
             reference = {"type": "paper", "id": body.item.id}
+        elif body.item.type == "collection":
+            reference = {"type": "collection", "id": _inner_slug(session, caller, found, body.item.id)}
         else:
             repository, _ = locate_repository(session, body.item.type, body.item.id)
             if repository is None or not may(caller, "read", repository):
@@ -225,6 +227,15 @@ def _mine(session: Session, caller: Principal, namespace: str, slug: str) -> tup
     if not may_create(caller, owner.id):
         raise forbidden(f"you may not change the collections of {owner.name}, or your token may not")
     return found, owner
+
+
+def _inner_slug(session: Session, caller: Principal, outer: Collection, slug: str) -> str:
+    """The slug of a collection that the caller may see, to be put into another."""
+    namespace, _, name = slug.partition("/")
+    found, owner = _found(session, caller, namespace, name)
+    if found.id == outer.id:
+        raise HubError(400, "a collection cannot hold itself")
+    return collections.slug_of(owner, found)
 
 
 def _item(session: Session, found: Collection, uid: str) -> CollectionItem:

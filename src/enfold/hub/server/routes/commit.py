@@ -135,6 +135,7 @@ def validate_card(body: Card) -> dict[str, Any]:
     warnings: list[dict[str, str]] = []
     try:
         header = cards.read_card(body.content)
+        cards.check_card(header or {})
     except cards.CardFault as error:
         found = {"errors": [{"message": str(error)}], "warnings": warnings}
         raise HubError(400, str(error), body=found) from None

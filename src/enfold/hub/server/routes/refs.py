@@ -86,9 +86,9 @@ def delete_branch(branch: str, access: ApiWrite, state: State) -> JSONResponse:
 @router.post("/api/{kind:kind}/{repo:repo}/tag/{revision:piece}", summary="Make a tag")
 def make_tag(revision: str, body: NewTag, access: ApiWrite, state: State) -> JSONResponse:
     """Names a revision for good."""
-    ref = _checked(_TAGS, body.tag, "tag")
     with state.records.read() as session:
         commit = resolve(state, session, access.repository, revision).commit
+        ref = _checked(_TAGS, body.tag, "tag")
         _check_free(session, access.repository, ref)
         tagger = signature_of(session, access.principal)
     target = commit

@@ -100,8 +100,12 @@ def create(request: Request, body: NewRepository, caller: SignedIn, state: State
     if there is not None and may(caller, "read", there):
         return already_there(request, there)
     files = {".gitattributes": DEFAULT_ATTRIBUTES}
-    if body.license:
-        files["README.md"] = f"---\nlicense: {_word(body.license)}\n---\n".encode()
+    facts = {"license": body.license} if body.license else {}
+    if kind == "space" and body.sdk is not None:  # clients count on a card there: it says how a space is run
+        facts = {"title": full_name.rpartition("/")[2], "sdk": body.sdk, **facts}
+    if facts:
+        lines = "".join(f"{key}: {_word(value)}\n" for key, value in facts.items())
+        files["README.md"] = f"---\n{lines}---\n".encode()
     made = make_repository(state, caller, kind, full_name, files, private=private, sdk=body.sdk)
     return JSONResponse(address(request, made))
 
