@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from enfold.hub.records.schema import Base
@@ -15,7 +15,14 @@ __all__ = ["insert_if_absent"]
 
 def insert_if_absent(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless its key is there; whether it was inserted."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     rows = cast("sa.Table", table.__table__)
-    statement = insert(rows).values(**values).on_conflict_do_nothing().returning(*rows.primary_key)
+    statement = _insert(session)(rows).values(**values).on_conflict_do_nothing().returning(*rows.primary_key)
     return session.execute(statement).first() is not None
+
+
+def _insert(session: Session) -> Any:
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # a hub on SQLite starts quicker without it
+
+    return postgresql.insert
