@@ -72,6 +72,7 @@ class Database:
     Args:
         reference: a file, ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
         kind: which database it is.
+        migrate: whether an older format is brought up to date; otherwise it is left as it is.
 
     Raises:
         SettingsError: the address is of another kind, or names no file.
@@ -79,7 +80,7 @@ class Database:
         MissingExtra: PostgreSQL's driver is not installed.
     """
 
-    def __init__(self, reference: str | Path, kind: Kind) -> None:
+    def __init__(self, reference: str | Path, kind: Kind, *, migrate: bool = True) -> None:
         self.kind = kind
         url = _url(reference, kind)
         self.is_sqlite = url.get_backend_name() == "sqlite"
@@ -100,7 +101,8 @@ class Database:
         self.immediate = self.engine.execution_options(begin_with="BEGIN IMMEDIATE")
         """The engine for transactions that write."""
         try:
-            self._bring_up_to_date()
+            if migrate:
+                self._bring_up_to_date()
         except BaseException:
             self.engine.dispose()
             raise
@@ -203,7 +205,12 @@ class Database:
                     "this version reads; upgrade Enfold: pip install --upgrade enfold"
                 )
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, kind.format)
+
+    def found_format(self) -> str | None:
+        """The format that the database has; None when it is empty."""
+        with self.reading() as connection:
+            return self._format(connection)
 
     def _format(self, connection: sa.Connection) -> str | None:
         table = self.kind.version_table

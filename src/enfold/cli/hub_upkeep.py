@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ __all__ = ["register"]
 
 def register(hub: typer.Typer) -> None:
     """Add these commands to the group of the hub."""
-    for command in (verify, reindex, gc):
+    for command in (verify, reindex, gc, backup, restore, upgrade):
         hub.command()(command)
 
 
@@ -72,6 +73,47 @@ def gc(
         f"removed {done.files} files and {done.xorbs} xorbs, {done.bytes} bytes; "
         f"{done.repositories} folders and {done.uploads} uploads were left over"
     )
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="A folder, to which only what is new is added, or a file .tar.")],
+    root: Root,
+    database: DatabaseUrl = None,
+    blobs: BlobsUrl = None,
+) -> None:
+    """Copy the hub as it is at this moment; the server may run meanwhile."""
+    need_hub()
+    from enfold.hub.upkeep.backing_up import back_up
+    from enfold.hub.upkeep.opening import opened
+
+    with opened(root, database=database, blobs=blobs) as state:
+        done = back_up(state, target)
+    typer.echo(
+        f"{target} holds {done.repositories} repositories, {done.blobs} blobs and {done.rows} records; "
+        f"{done.new_bytes} bytes were copied"
+    )
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="The backup: a folder, or a file .tar.")],
+    root: Root,
+    database: DatabaseUrl = None,
+    blobs: BlobsUrl = None,
+) -> None:
+    """Make a hub in an empty folder out of a backup, and verify it; exit status 1 if there is a fault."""
+    need_hub()
+    from enfold.hub.upkeep.restoring import restore as restored
+
+    _report(restored(source, root, database=database, blobs=blobs), clean=f"{root} was restored, and all is well")
+
+
+def upgrade(root: Root, database: DatabaseUrl = None) -> None:
+    """Copy the records, and bring them to the format of this version; the server must be stopped."""
+    need_hub()
+    from enfold.hub.upkeep.upgrading import upgrade as upgraded
+
+    copy = upgraded(root, database=database)
+    typer.echo("there was nothing to do" if copy is None else f"done; the records as they were are in {copy}")
 
 
 def _report(faults: Iterable[str], *, clean: str) -> None:

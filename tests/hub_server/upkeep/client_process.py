@@ -47,7 +47,7 @@ def run_client(hub: Hub, user: str, home: Path, script: str, **more: str) -> Any
 @contextmanager
 def served_again(root: Path, **settings: Any) -> Iterator[Hub]:
     """Serve a hub that has its users already; alice gets another token."""
-    chosen = HubSettings(root=root, port=0, drain_seconds=2, xet_token_seconds=1, **settings)
+    chosen = HubSettings(root=root, port=0, drain_seconds=2, **settings)
     with background_hub(chosen) as url:
         records = Records(settings.get("database") or root / "hub.sqlite")
         try:

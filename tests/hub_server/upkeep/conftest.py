@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
 from client_process import run_client
 from hub_on_loopback import hub_on_loopback
 
+from enfold.cli.main import run
+from enfold.hub.records.schema import Setting
 from enfold.hub.server.state import HubState
 from enfold.hub.upkeep.opening import opened
 
@@ -64,10 +68,12 @@ HfApi().upload_file(
 def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a hub that was stopped; nobody writes to it."""
     folder = tmp_path_factory.mktemp("filled")
-    with hub_on_loopback(folder / "root", xet_token_seconds=1) as hub:
+    with hub_on_loopback(folder / "root") as hub:
         run_client(hub, "alice", folder / "home", FILLING)
         run_client(hub, "alice", folder / "home", LFS, HF_HUB_DISABLE_XET="1")
         assert hub.ask("POST", "/api/models/alice/kept/like", "bob").status_code == 200
+        with hub.records.write() as session:  # whoever had a token has ended: no clean-up needs to wait
+            session.execute(sa.delete(Setting).where(Setting.name == "xet-tokens-end"))
     return folder / "root"
 
 
@@ -83,3 +89,27 @@ def state(root: Path) -> Iterator[HubState]:
     opening: AbstractContextManager[HubState] = opened(root)
     with opening as found:
         yield found
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def enfold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Runs `enfold hub …` in this process."""
+
+    def run_command(*arguments: str) -> Done:
+        capsys.readouterr()
+        monkeypatch.setattr("sys.argv", ["enfold", "hub", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run_command

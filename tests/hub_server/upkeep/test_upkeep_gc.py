@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -175,15 +177,14 @@ def test_a_client_that_began_before_goes_on_with_a_new_token() -> None:
             signer.opened_xet_token(token("ab-3-cd"), place=other)
 
 
-def test_only_one_at_a_time(root: Path, state: HubState) -> None:
-    command = [sys.executable, "-m", "enfold", "hub", "gc", "--root", str(root)]
-    with alone(state.root, state.records, "a backup"):
+def test_only_one_at_a_time(root: Path, state: HubState, enfold: Callable[..., Any]) -> None:
+    with alone(state.root, state.records.database, "a backup"):
         with pytest.raises(ServiceError, match="a backup .* is at work on .*; wait until it has ended"):
             begin(state)
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = enfold("gc", "--root", str(root))
     assert done.returncode == 2
     assert f"a backup (process {os.getpid()}) is at work on {root}" in done.stderr
-    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+    assert enfold("gc", "--root", str(root)).returncode == 0
 
 
 def test_only_one_at_a_time_in_postgres(hub_postgres: str, tmp_path: Path, state: HubState) -> None:
@@ -191,7 +192,7 @@ def test_only_one_at_a_time_in_postgres(hub_postgres: str, tmp_path: Path, state
     HubRoot.open(tmp_path / "elsewhere")
     records = Records(hub_postgres)
     with opened(tmp_path / "elsewhere", database=hub_postgres) as second:
-        with alone(state.root, records, "a backup"), pytest.raises(ServiceError, match="is at work"):
+        with alone(state.root, records.database, "a backup"), pytest.raises(ServiceError, match="is at work"):
             begin(second)
         begin(second)
     records.close()
@@ -258,10 +259,10 @@ with ThreadPoolExecutor(4) as workers:
 
 def test_eight_uploads_run_through_clean_ups(root: Path, filled_root: Path, tmp_path: Path) -> None:
     home = filled_root.parent / "home"  # where the client remembers what it sent before
-    with served_again(root) as hub:
+    with served_again(root, xet_token_seconds=3) as hub:
         clients = [
-            start_client(hub, "alice", home, UPLOADS, LABEL="xet", SECONDS="3"),
-            start_client(hub, "alice", home, UPLOADS, LABEL="lfs", SECONDS="3", HF_HUB_DISABLE_XET="1"),
+            start_client(hub, "alice", home, UPLOADS, LABEL="xet", SECONDS="5"),
+            start_client(hub, "alice", home, UPLOADS, LABEL="lfs", SECONDS="5", HF_HUB_DISABLE_XET="1"),
         ]
         hub.api("alice").delete_repo("alice/dropped")
         with opened(root) as state:

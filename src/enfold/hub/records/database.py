@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
@@ -38,13 +39,15 @@ class Database(databases.Database):
 
     Args:
         reference: a file, ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
+        migrate: whether an older format is brought up to ``format``; otherwise it is left as it is.
+        format: the format that is wanted: the newest, but for whoever reads what an older version wrote.
 
     Raises:
         SettingsError, ServiceError, MissingExtra: as :class:`enfold.databases.Database`.
     """
 
-    def __init__(self, reference: str | Path) -> None:
-        super().__init__(reference, _KIND)
+    def __init__(self, reference: str | Path, *, migrate: bool = True, format: str = FORMAT) -> None:
+        super().__init__(reference, replace(_KIND, format=format), migrate=migrate)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 
+from enfold.errors import ServiceError
 from enfold.hub.records import HubRoot, Records
+from enfold.hub.records.database import FORMAT, Database
 from enfold.hub.server.app import create_app
 from enfold.hub.server.settings import HubSettings
 from enfold.hub.server.state import HubState
@@ -22,10 +25,27 @@ def open_hub(settings: HubSettings) -> HubState:
 
     Raises:
         SettingsError: the folder holds something else.
-        ServiceError: a format is newer than this version reads, or the database cannot be reached.
+        ServiceError: a format is newer than this version reads, or older than it writes, or the database cannot be
+            reached.
     """
     root = HubRoot.open(settings.root)
-    return HubState(root, settings, Records(settings.database or root.database))
+    reference = settings.database or root.database
+    _check_format(reference, settings.root)
+    return HubState(root, settings, Records(reference))
+
+
+def _check_format(reference: str | Path, root: Path) -> None:
+    """Refuse records of an older format: bringing them up to date is a step that is taken on purpose, with a copy."""
+    database = Database(reference, migrate=False)
+    try:
+        found = database.found_format()
+    finally:
+        database.close()
+    if found is not None and found < FORMAT:
+        raise ServiceError(
+            f"the records of this hub have format {found!r}, and this version writes {FORMAT!r}; "
+            f"run: enfold hub upgrade --root {root}"
+        )
 
 
 def serve_hub(settings: HubSettings, *, on_ready: Callable[[str], None] | None = None) -> None:

@@ -82,7 +82,7 @@ def begin(state: HubState) -> Begun:
     Raises:
         ServiceError: another clean-up or a backup is at work.
     """
-    with alone(state.root, state.records, "a clean-up"):
+    with alone(state.root, state.records.database, "a clean-up"):
         with state.records.read() as session:
             kept = session.get(Setting, _SETTING)
         if kept is None:
@@ -110,7 +110,7 @@ def sweep(state: HubState, begun: Begun, *, abandoned_seconds: float = DAY) -> C
     if seconds_to_wait(begun):
         raise ServiceError("tokens of the generation before are still good; end the clean-up when they have ended")
     done = Collected()
-    with alone(state.root, state.records, "a clean-up", wait=True):
+    with alone(state.root, state.records.database, "a clean-up", wait=True):
         oldest = time.time() - abandoned_seconds
         _note_unknown_blobs(state, oldest)
         touched = _mark_files(state, begun)

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from enfold.errors import ServiceError
-from enfold.hub.records import HubRoot, Records
+from enfold.hub.records import HubRoot
+from enfold.hub.records.database import Database
 
 __all__ = ["alone"]
 
@@ -24,12 +25,12 @@ _PAUSE_SECONDS = 0.5
 
 
 @contextmanager
-def alone(root: HubRoot, records: Records, work: str, *, wait: bool = False) -> Iterator[None]:
+def alone(root: HubRoot, database: Database, work: str, *, wait: bool = False) -> Iterator[None]:
     """Be the only one that does such work while the block runs.
 
     Args:
         root: the hub.
-        records: its records.
+        database: its database.
         work: what is done, for the message that others get: ``a backup``.
         wait: wait until the other has ended, instead of giving up.
 
@@ -46,7 +47,7 @@ def alone(root: HubRoot, records: Records, work: str, *, wait: bool = False) -> 
         file.write(f"{work} (process {os.getpid()})")
         file.flush()
         try:
-            with _alone_in_database(root, records, wait=wait):
+            with _alone_in_database(root, database, wait=wait):
                 yield
         finally:
             file.truncate(0)
@@ -61,11 +62,11 @@ def _locked(descriptor: int) -> bool:
 
 
 @contextmanager
-def _alone_in_database(root: HubRoot, records: Records, *, wait: bool) -> Iterator[None]:
-    if records.database.is_sqlite:  # it lies in the root, and so does the lock
+def _alone_in_database(root: HubRoot, database: Database, *, wait: bool) -> Iterator[None]:
+    if database.is_sqlite:  # it lies in the root, and so does the lock
         yield
         return
-    with records.database.outside_transactions() as connection:
+    with database.outside_transactions() as connection:
         while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_NUMBER))).scalar():
             if not wait:
                 raise _busy(root, "")
