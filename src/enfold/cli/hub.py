@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from enfold.cli import hub_exchange, hub_mirror, hub_upkeep
+from enfold.cli import hub_exchange, hub_mirror, hub_quotas, hub_upkeep
 from enfold.cli.hub_options import DatabaseUrl, Root, need_hub
 from enfold.errors import SettingsError
 
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     hub_exchange.register(hub)
     hub_mirror.register(hub)
     hub_upkeep.register(hub)
+    hub_quotas.register(hub)
     app.add_typer(hub, name="hub")
 
 
@@ -73,6 +74,11 @@ def serve(
     ] = "warn",
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate and chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    max_file: Annotated[str, typer.Option(help="Largest file: 500M, 20G, 2T.")] = "4T",
+    reserve: Annotated[str, typer.Option(help="Room on the disk that uploads never use; before that, 507.")] = "1G",
+    requests_per_minute: Annotated[
+        int, typer.Option(help="Of one token, or one address without; more are 429.")
+    ] = 6000,
     log: Annotated[str, typer.Option(help="Form of the log: text or json.")] = "text",
 ) -> None:
     """Serve the hub in a folder; the folder is made when it is not there."""
@@ -98,6 +104,9 @@ def serve(
         unsafe_files=unsafe_files,
         tls_certificate=tls_cert,
         tls_key=tls_key,
+        max_file_bytes=hub_quotas.read_size("--max-file", max_file),
+        reserve_bytes=hub_quotas.read_size("--reserve", reserve),
+        requests_per_minute=requests_per_minute,
     )
     if settings.exposed:
         typer.echo(

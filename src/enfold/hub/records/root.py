@@ -155,11 +155,11 @@ class HubRoot:
             shutil.rmtree(away, ignore_errors=True)
 
     def remove_abandoned(self) -> None:
-        """Remove temporary files that nobody has touched for a day."""
+        """Remove temporary files, and folders of them, that nobody has touched for a day."""
         oldest = time.time() - _ABANDONED_SECONDS
         for entry in self.tmp.iterdir():
             with suppress(OSError):
-                if entry.stat().st_mtime > oldest:
+                if max(part.stat().st_mtime for part in (entry, *entry.glob("*"))) > oldest:
                     continue
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 

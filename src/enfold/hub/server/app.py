@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from enfold import __version__
 from enfold.hub.server.deliveries import Deliveries
 from enfold.hub.server.errors import ErrorAnswer, install_errors
+from enfold.hub.server.housekeeping import Housekeeping
 from enfold.hub.server.limits import RateLayer
 from enfold.hub.server.mirror.warning_layer import WarningLayer
 from enfold.hub.server.origins import ForwardedLayer
@@ -23,17 +24,19 @@ __all__ = ["create_app"]
 
 
 def create_app(state: HubState) -> FastAPI:
-    """The application of a hub. Starting it removes abandoned files; stopping it closes the database."""
+    """The application of a hub. Starting it begins what it does beside requests; stopping it closes the database."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state.root.remove_abandoned()
+        housekeeping = Housekeeping(state, every=state.settings.housekeeping_seconds)
+        housekeeping.start()
         deliveries = Deliveries(state)
         deliveries.start()
         state.scans.start()
         try:
             yield
         finally:
+            housekeeping.stop()
             deliveries.stop()
             state.scans.stop()
             state.close()

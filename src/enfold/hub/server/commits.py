@@ -51,6 +51,7 @@ from enfold.hub.store.spool import full_disk_named
 __all__ = ["Draft", "Landed", "Message", "applied", "check_links", "first_commit", "land", "signature_of"]
 
 _TRIES = 50
+_WORTH_ASKING = 64 * 1024
 REPEATED_WITHIN = timedelta(hours=1)
 
 
@@ -119,6 +120,8 @@ class Draft:
 
     def add(self, item: GitObject) -> None:
         """Add an object that an operation names by its id."""
+        if len(item.data) >= _WORTH_ASKING:  # small commits may use what is in reserve
+            self.state.blobs.spool.check_room(len(item.data))
         with full_disk_named(self.store.folder):
             self._write(item)
 

@@ -63,6 +63,8 @@ class HubSettings:
     """How long a token to send or fetch pieces of large files is good; a clean-up waits as long."""
     reserve_bytes: int = 1_000_000_000
     """Bytes of the disk that uploads never use; before that, they are refused (507)."""
+    housekeeping_seconds: float = 3600.0
+    """How often what was left behind is looked for."""
     drain_seconds: float = 30.0
     """How long a server that was told to stop goes on answering what it has accepted."""
 
@@ -153,4 +155,5 @@ _LEAST = {
     "reserve_bytes": 0,
     "drain_seconds": 0,
     "upstream_seconds": 0,
+    "housekeeping_seconds": 0.1,
 }
