@@ -29,7 +29,7 @@ def read_size(option: str, text: str) -> int:
     Raises:
         SettingsError: it is none; ``option`` names where it stands.
     """
-    match = re.fullmatch(r"(\d{1,15})([kmgt]?)b?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,15})([kmgt]?)b?", text.strip().lower())
     if match is None:
         raise SettingsError(f"{option} {text!r} must be a number of bytes, such as 500M, 20G or 2T")
     return int(match[1]) * _UNITS[match[2]]
