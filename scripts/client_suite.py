@@ -65,7 +65,11 @@ def main() -> int:
         work = Path(folder)
         with hub(work / "root", work / "hub.log") as (url, tokens):
             copy = prepared(given.archive / "tests", work / "suite", url, tokens)
-            outcomes = [run(copy / each.name, work, url, select=given.select, show=given.show) for each in tests]
+            print("| file | passed | failed | skipped | because |\n|---|---|---|---|---|", flush=True)
+            outcomes = []
+            for each in tests:
+                outcomes.append(run(copy / each.name, work, url, select=given.select, show=given.show))
+                print(f"{outcomes[-1].row()} {reasons.counted(outcomes[-1])} |", flush=True)
         trouble = [line for line in (work / "hub.log").read_text().splitlines() if re.search(r" 5\d\d ", line)]
     return report(outcomes, reasons, trouble)
 
@@ -150,7 +154,6 @@ def run(file: Path, work: Path, url: str, *, select: str, show: bool) -> Outcome
             outcome.skipped.append((name, (skipped.get("message") or "").strip()))
         else:
             outcome.passed += 1
-    print(outcome.row(), flush=True)
     return outcome
 
 
@@ -171,28 +174,26 @@ class Reasons:
         text = f"{file}::{test} {message}"
         return next((reason for pattern, reason in self.patterns if pattern.search(text)), None)
 
+    def counted(self, outcome: Outcome) -> str:
+        """The reasons of a file's failures and skips, each with how often it is one."""
+        found: Counter[str] = Counter()
+        for test, message in [*outcome.failed, *outcome.skipped]:
+            found[self.of(outcome.name, test, message) or "UNEXPLAINED"] += 1
+        return "; ".join(f"{reason} ({number})" for reason, number in found.most_common())
+
 
 def report(outcomes: list[Outcome], reasons: Reasons, trouble: list[str]) -> int:
-    """Print the table and the reasons; 1 when one is missing or the hub answered with an error of its own."""
-    unexplained = []
-    print("\n| file | passed | failed | skipped | because |\n|---|---|---|---|---|")
-    for outcome in outcomes:
-        counted: Counter[str] = Counter()
-        for test, message in [*outcome.failed, *outcome.skipped]:
-            reason = reasons.of(outcome.name, test, message)
-            counted[reason or "UNEXPLAINED"] += 1
-            if reason is None:
-                unexplained.append(f"{outcome.name}::{test}  {message[:300]}")
-        because = "; ".join(f"{reason} ({number})" for reason, number in counted.most_common())
-        print(f"{outcome.row()} {because} |")
-    total = Outcome("all")
+    """Print the sum and what has no reason; 1 when there is such, or the hub answered with an error of its own."""
+    total, unexplained = Outcome("all"), 0
     for outcome in outcomes:
         total.passed += outcome.passed
         total.failed += outcome.failed
         total.skipped += outcome.skipped
+        for test, message in [*outcome.failed, *outcome.skipped]:
+            if reasons.of(outcome.name, test, message) is None:
+                unexplained += 1
+                print(f"unexplained: {outcome.name}::{test}  {' '.join(message.split())[:400]}")
     print(f"{total.row()} |")
-    for line in unexplained:
-        print(f"unexplained: {line}")
     for line in trouble:
         print(f"the hub failed: {line}")
     return 1 if unexplained or trouble else 0
