@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from enfold.hub.records import ANONYMOUS, Grant, Principal, Records, accounts, may, may_create
-from enfold.hub.records.permissions import may_see_private_of, readable_private
+from enfold.hub.records.permissions import downloadable, may_see_private_of, readable_private
 from enfold.hub.records.repositories import create_repository
 from enfold.hub.records.schema import Repository
 
@@ -102,6 +102,20 @@ def test_being_let_in_does_not_open_a_private_repository() -> None:
     assert actions(user(accepted=frozenset({10})), repository(gated="auto", private=True)) == ""
 
 
+def test_what_is_mirrored_is_written_by_nobody_and_read_by_those_who_are_listed() -> None:
+    kept = {"mirrored": True, "account_id": LAB, "creator_id": None}
+    listed = user(mirrored=frozenset({10}))
+    assert actions(user(is_admin=True), repository(**kept)) == "rdsa"
+    assert actions(user(roles={BOB: "admin", LAB: "admin"}), repository(**kept)) == "rdsa"
+    assert actions(listed, repository(**kept, private=True)) == "rds"
+    assert actions(listed, repository(**kept, gated="manual")) == "rds"
+    assert actions(user(mirrored=frozenset({11})), repository(**kept, private=True, gated="manual")) == ""
+    limited = {"mirrored": frozenset({10}), "scope": "fineGrained"}
+    assert actions(user(**limited), repository(**kept, private=True)) == ""
+    granted = user(**limited, grants=(Grant("read", repository_id=10),))
+    assert actions(granted, repository(**kept, private=True, gated="manual")) == "rd"
+
+
 def test_who_may_make_repositories() -> None:
     assert not may_create(ANONYMOUS, ALICE)
     assert may_create(user(ALICE), ALICE)
@@ -127,7 +141,9 @@ def test_the_condition_for_listings_says_what_may_says(records: Records) -> None
             create_repository(session, "model", name, private=True)
             for name in ("alice/a", "alice/b", "bob/a", "lab/a", "carol/a")
         ]
+        made[2].gated = "manual"
     grants = [(), (Grant("read", repository_id=made[0].id),), (Grant("admin", account_id=lab.id),)]
+    listed_for = {"alice": (), "bob": (made[0].id, made[4].id), "carol": (made[2].id,)}
     for admin in (False, True):
         for person in people.values():
             for scope in ("read", "write", "fineGrained"):
@@ -137,9 +153,13 @@ def test_the_condition_for_listings_says_what_may_says(records: Records) -> None
                         principal = Principal(
                             kind="user", name=person.name, account_id=person.id, is_admin=admin,
                             roles=principal.roles, scope=scope, grants=given,
+                            mirrored=frozenset(listed_for[person.name]),
                         )  # fmt: skip
                         condition = readable_private(principal)
                         assert condition is not None
                         listed = set(session.scalars(sa.select(Repository.full_name).where(condition)))
+                        chosen = sa.select(Repository.full_name).where(downloadable(principal))
+                        files = set(session.scalars(chosen))
                     assert listed == {each.full_name for each in made if may(principal, "read", each)}
+                    assert files == {each.full_name for each in made if may(principal, "download", each)}
     assert readable_private(ANONYMOUS) is None

@@ -130,8 +130,8 @@ def open_repository(page: Page, place: str, action: Action = "read") -> Opened:
         Moved: it has another name now.
     """
     address = RepositoryAddress.of_place(place)
-    if action in ("read", "download"):
-        bring(page.request, page.state, page.principal, address)
+    if action in ("read", "download") and bring(page.request, page.state, page.principal, address) != page.principal:
+        raise moved_to(page.request, address.full_name)  # to the same page, for somebody who may read it by now
     repository, moved = find(page.state, page.principal, address.type, address.full_name)
     if moved:
         raise moved_to(page.request, repository.full_name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Path
@@ -126,20 +126,24 @@ def find(state: HubState, principal: Principal, type: str, full_name: str) -> tu
     return repository, moved
 
 
-def bring(request: Request, state: HubState, principal: Principal, address: RepositoryAddress) -> None:
+def bring(request: Request, state: HubState, principal: Principal, address: RepositoryAddress) -> Principal:
     """Where this hub mirrors another: have a repository here, as new as it should be, before it is looked for.
+
+    Returns:
+        The caller, who may be a listed reader of what came just now.
 
     Raises:
         Moved: it has another name there.
         HubError: it is not here, and the other hub does not answer.
     """
     if state.mirror is None:
-        return
-    warning, other_name = state.mirror.bring(principal, address.type, address.full_name)
-    if other_name is not None:
-        raise moved_to(request, other_name)
-    if warning is not None:
-        warn(request, warning)
+        return principal
+    found = state.mirror.bring(principal, address.type, address.full_name)
+    if found.other_name is not None:
+        raise moved_to(request, found.other_name)
+    if found.warning is not None:
+        warn(request, found.warning)
+    return principal if found.opened is None else replace(principal, mirrored=principal.mirrored | {found.opened})
 
 
 def moved_to(request: Request, full_name: str) -> Moved:
@@ -179,7 +183,7 @@ def _access(address_of: Callable[..., Any], action: Action) -> Any:
         request: Request, principal: Caller, state: State, address: RepositoryAddress = Depends(address_of)
     ) -> Access:
         if action in ("read", "download"):
-            bring(request, state, principal, address)
+            principal = bring(request, state, principal, address)
         repository, moved = find(state, principal, address.type, address.full_name)
         if moved:
             raise moved_to(request, repository.full_name)

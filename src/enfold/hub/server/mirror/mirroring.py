@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -40,8 +41,17 @@ _WORTH_A_TRY = 15.0
 _FIRST_BYTES = 30.0
 _log = logging.getLogger(__name__)
 
-Outcome = tuple[str | None, str | None]
-"""A warning for the client, and the name under which the upstream hub has what it was asked for."""
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a repository that was asked for."""
+
+    warning: str | None = None
+    """For the client, of the form ``topic; message``."""
+    other_name: str | None = None
+    """Under which the upstream hub has it."""
+    opened: int | None = None
+    """The repository that came just now, when the caller is one of its listed readers."""
 
 
 class Mirror:
@@ -79,37 +89,41 @@ class Mirror:
             found, moved = locate_repository(session, type, full_name)
             row = None if found is None else session.get(Row, found.id)
         if found is None:
-            return None, self._bring_new(principal, type, full_name)
+            return self._bring_new(principal, type, full_name)
         if row is None or moved or not may(principal, "read", found):
-            return None, None
+            return Outcome()
         if self._is_due(row):
             with self._turn(type, full_name, wait=False) as mine:
                 if mine:
                     self._renew(found, Place(type, row.upstream))
             with self._state.records.read() as session:
                 row = session.get(Row, found.id)
-        return (None if row is None else self._warning(row)), None
+        return Outcome(None if row is None else self._warning(row))
 
-    def _bring_new(self, principal: Principal, type: str, full_name: str) -> str | None:
-        """Fetch a repository that is not here; its name, when that is another one."""
+    def _bring_new(self, principal: Principal, type: str, full_name: str) -> Outcome:
+        """Fetch a repository that is not here."""
         with self._state.records.read() as session:
             if not may_be_mirrored(self._state, session, full_name):
-                return None
+                return Outcome()
         with self._patience(), self._turn(type, full_name):
             with self._state.records.read() as session:
-                if find_repository(session, type, full_name) is not None:
-                    return None
                 readers = reader_ids(session, type, full_name)
+                found = find_repository(session, type, full_name)
+            is_reader = bool(readers & principal.roles.keys())
+            if found is not None:  # it came while this one waited for its turn
+                return Outcome(opened=found.id if found.mirrored and is_reader else None)
             if self._is_refused(type, full_name):
-                return None
+                return Outcome()
             place = Place(type, full_name)
             try:
                 described = self._described(place)
-                if self._is_kept_from(principal, described, readers):
-                    return None
-                keep_new(self._state, self._upstream, place, described)
+                is_open = not (described.private or described.gated)
+                if not is_open and not (readers and (is_reader or principal.is_admin)):
+                    return Outcome()
+                made = keep_new(self._state, self._upstream, place, described)
+                return Outcome(opened=made.id if made is not None and is_reader else None)
             except Renamed as error:
-                return error.full_name
+                return Outcome(other_name=error.full_name)
             except NotGiven:
                 self._refuse(type, full_name, None)
             except Unreachable as error:
@@ -118,7 +132,7 @@ class Mirror:
             except HubError as error:
                 self._refuse(type, full_name, error)
                 raise
-        return None
+        return Outcome()
 
     def _renew(self, repository: Repository, place: Place) -> None:
         try:
@@ -166,18 +180,9 @@ class Mirror:
         with self._state.records.write() as session:
             (withdraw if closed else fail)(session, repository, fault)
 
-    # Who ---------------------------------------------------------------------------------------------------------
-
     def _is_listed(self, repository: Repository) -> bool:
         with self._state.records.read() as session:
             return bool(reader_ids(session, repository.type, repository.full_name))
-
-    @staticmethod
-    def _is_kept_from(principal: Principal, described: Described, readers: frozenset[int]) -> bool:
-        """Whether a private or gated repository is not listed, or the caller is none of its readers."""
-        if not described.private and not described.gated:
-            return False
-        return not readers or not (principal.is_admin or readers & principal.roles.keys())
 
     # Large files -------------------------------------------------------------------------------------------------
 
