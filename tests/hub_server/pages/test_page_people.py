@@ -109,7 +109,10 @@ def test_a_quota_is_set_and_holds(hub: Hub, admin: Browser, alice: Browser) -> N
     assert wrong.status_code == 422 and "write it like 500 MB" in wrong.text
     assert admin.send(page, page, {"account": "alice"}, bytes="1.5 MB", file_bytes="200 kB").status_code == 303
     form = admin.read(page).form(page, account="alice")
-    assert (form.fields["bytes"], form.fields["file_bytes"]) == ("1.5 MB", "200.0 kB")
+    assert (form.fields["bytes"], form.fields["file_bytes"]) == ("1.5 MB", "200 kB")
+    exact = admin.post(page, {**form.fields, "bytes": "1234567"})
+    assert exact.status_code == 303
+    assert admin.read(page).form(page, account="alice").fields["bytes"] == "1234.567 kB"
     add = [CommitOperationAdd("w.bin", bytes(300_000))]
     with pytest.raises((HfHubHTTPError, ConnectionError), match="413"):
         hub.api("alice").create_commit(REPO, add, commit_message="large")

@@ -107,7 +107,8 @@ def lines_of(patch: bytes) -> Iterator[PatchLine]:
         line = raw.decode("utf-8", "replace")
         if line.startswith("diff --git "):
             inside = False
-            yield PatchLine("name", None, None, line.removeprefix("diff --git "))
+            names = line.removeprefix("diff --git ")
+            yield PatchLine("name", None, None, names.rpartition(" b/")[2] or names)
         elif line.startswith("@@ "):
             inside = True
             before, after = line.split()[1:3]

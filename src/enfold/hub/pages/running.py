@@ -88,6 +88,16 @@ def _bytes_in(name: str, given: str) -> int | None:
     return round(amount)
 
 
+def _written(amount: int | None) -> str:
+    """An amount as `_bytes_in` reads it back to the byte; nothing for None."""
+    if amount is None:
+        return ""
+    for unit, words in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if amount >= unit and amount % (unit // 1000) == 0:
+            return f"{amount / unit:.3f}".rstrip("0").rstrip(".") + f" {words}"
+    return f"{amount} B"
+
+
 def _quotas(page: Page, q: str, after: str, fault: str | None) -> Response:
     used = (
         sa.select(Repository.account_id, sa.func.sum(Repository.used_storage).label("used"), sa.func.count().label("n"))
@@ -111,6 +121,7 @@ def _quotas(page: Page, q: str, after: str, fault: str | None) -> Response:
         tab="quotas",
         rows=rows,
         q=q,
+        written=_written,
         after=rows[-1][0].folded if len(found) > _PER_PAGE else None,
         fault=fault,
     )
