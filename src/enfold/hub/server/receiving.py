@@ -39,30 +39,36 @@ async def feed(source: AsyncIterator[bytes], take: Callable[[bytes], object], *,
     Raises:
         HubError: there are more (413), or the client went away (400).
     """
-    received = 0
-    waiting = bytearray()
+    received = held = 0
+    waiting: list[bytes] = []
     writing: asyncio.Task[object] | None = None
     try:
         async for piece in source:
             received += len(piece)
             if received > most:
                 raise too_large(most)
-            waiting += piece
-            if len(waiting) >= PIECE_BYTES:
-                full, waiting = bytes(waiting), bytearray()
+            waiting.append(piece)
+            held += len(piece)
+            if held >= PIECE_BYTES:
+                full, waiting, held = waiting, [], 0
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(run_in_threadpool(take, full))
+                writing = asyncio.create_task(run_in_threadpool(_take_joined, take, full))
         if writing is not None:
             await writing
         if waiting:
-            await run_in_threadpool(take, bytes(waiting))
+            await run_in_threadpool(_take_joined, take, waiting)
     finally:
         # Whoever called closes the file next: nothing may be written to it then.
         if writing is not None and not writing.done():
             await asyncio.wait({writing})
             writing.exception()
     return received
+
+
+def _take_joined(take: Callable[[bytes], object], waiting: list[bytes]) -> None:
+    """Bytes are copied here, in a thread, and once: the loop that receives them has other clients."""
+    take(b"".join(waiting))
 
 
 async def whole(source: AsyncIterator[bytes], *, most: int) -> bytes:
