@@ -274,7 +274,7 @@ def main() -> None:
             from encoder_accuracy import accuracy_table
 
             known = list(dict.fromkeys(systems_of("long")))
-            accuracy_table(given.accuracy, choose(given.systems, known), given.threads, given.limit, given.work)
+            accuracy_table(given.accuracy, choose(given.systems, known), given.threads, given.limit, work)
             return
         folders = make(work)
         for kind in given.sets:

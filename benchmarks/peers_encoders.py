@@ -8,6 +8,7 @@ time, unless the name says otherwise.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -68,30 +69,33 @@ def kind_of(system: str) -> str:
     return next((word for word in system.split() if word in ("float32", "bfloat16", "int8", "int4")), "int8")
 
 
-def open_system(system: str, task: str, folder: str, work: str, batch: int, threads: int) -> Answer:
-    """A system with its model read."""
+def open_system(
+    system: str, task: str, folder: str, work: str, batch: int, threads: int, *, longest: int | None = None
+) -> Answer:
+    """A system with its model read; texts are cut to ``longest`` tokens, or to what the model reads."""
     if system.startswith("enfold"):
-        return _enfold(system, task, folder, Path(work))
+        return _enfold(system, task, folder, Path(work), longest)
     if system.startswith("sentence-transformers"):
         return _sentence_transformers(kind_of(system), folder, batch)
     if system.startswith("transformers"):
-        return _transformers(system, folder, batch)
+        return _transformers(system, folder, batch, longest)
     maker = {"OpenVINO": _openvino, "ONNX Runtime": _onnx_runtime, "CTranslate2": _ctranslate2}
     name = next(name for name in maker if system.startswith(name))
     run = maker[name](kind_of(system), task, folder, Path(work), threads)
-    return _batched(folder, task, run, batch, in_order=system.endswith("in order"))
+    return _batched(folder, task, run, batch, longest or _longest(folder), in_order=system.endswith("in order"))
 
 
 # ---- ours, and those that bring their own pipeline ------------------------------------------------------------------
 
 
-def _enfold(system: str, task: str, folder: str, work: Path) -> Answer:
+def _enfold(system: str, task: str, folder: str, work: Path, longest: int | None) -> Answer:
     from enfold import pipeline
 
     format = kind_of(system)
-    options = {"dtype": format} if format in ("float32", "bfloat16") else {"format": format}
+    options: dict[str, Any] = {"dtype": format} if format in ("float32", "bfloat16") else {"format": format}
     if system.endswith(" calibrated"):
         folder, options = _calibrated(format, task, folder, work / f"calibrated-{format}"), {}
+    options["max_length"] = longest
     if task == "embed":
         embed = pipeline("feature-extraction", folder, **options)
         return lambda texts: _unit(embed.embed(texts, truncation=True))
@@ -100,7 +104,7 @@ def _enfold(system: str, task: str, folder: str, work: Path) -> Answer:
 
 
 def _calibrated(format: str, task: str, folder: str, target: Path) -> str:
-    """A folder compressed with other texts than those that are timed."""
+    """A folder compressed with the texts that lie beside the model, or invented ones, never those that are asked."""
     if not (target / "config.json").is_file():
         import enfold
         from enfold.benchmarking.texts import invented_texts
@@ -108,7 +112,9 @@ def _calibrated(format: str, task: str, folder: str, target: Path) -> str:
 
         kind = enfold.AutoModelForSequenceClassification if task == "classify" else enfold.AutoModel
         model = kind.from_pretrained(folder)
-        quantise(model, format, texts=invented_texts(100, seed=11)).save_pretrained(target)
+        beside = Path(folder) / "calibration.json"
+        texts = json.loads(beside.read_text()) if beside.is_file() else invented_texts(100, seed=11)
+        quantise(model, format, texts=texts).save_pretrained(target)
         enfold.AutoTokenizer.from_pretrained(folder).save_pretrained(target)
         for name in ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json"):
             if (Path(folder) / name).is_file():
@@ -117,7 +123,7 @@ def _calibrated(format: str, task: str, folder: str, target: Path) -> str:
     return str(target)
 
 
-def _transformers(system: str, folder: str, batch: int) -> Answer:
+def _transformers(system: str, folder: str, batch: int, longest: int | None) -> Answer:
     import torch
     import transformers
 
@@ -125,7 +131,9 @@ def _transformers(system: str, folder: str, batch: int) -> Answer:
     transformers.logging.disable_progress_bar()
     classify = transformers.pipeline("text-classification", folder, dtype=getattr(torch, kind_of(system)), device="cpu")
     names = list(classify.model.config.id2label.values())
-    options = {"top_k": None, "truncation": True, "batch_size": 1 if " batch 1 " in system else batch}
+    options: dict[str, Any] = {"top_k": None, "truncation": True, "batch_size": 1 if " batch 1 " in system else batch}
+    if longest is not None:
+        options["max_length"] = longest
 
     def answer(texts: Sequence[str]) -> np.ndarray:
         order = _by_length(texts) if " sorted " in system else np.arange(len(texts))
@@ -149,13 +157,13 @@ Run = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Padded ids, mask and types to logits, or to the states of all tokens."""
 
 
-def _batched(folder: str, task: str, run: Run, batch: int, *, in_order: bool) -> Answer:
+def _batched(folder: str, task: str, run: Run, batch: int, longest: int, *, in_order: bool) -> Answer:
     """An engine with the tokenizer of the folder in front: texts in batches of like length."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(_longest(folder))
+    tokenizer.enable_truncation(longest)
 
     def answer(texts: Sequence[str]) -> np.ndarray:
         encodings = tokenizer.encode_batch(list(texts))
@@ -242,8 +250,6 @@ def _onnx_runtime(kind: str, task: str, folder: str, work: Path, threads: int) -
 
 
 def _export_fused(task: str, folder: str, work: Path, fused: Path) -> None:
-    import json
-
     import torch
     from onnxruntime.transformers import optimizer
 
@@ -307,8 +313,6 @@ def _save_stack(folder: str, target: Path) -> None:
 
 
 def _longest(folder: str) -> int:
-    import json
-
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
         file = Path(folder) / name
         if file.is_file():

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from enfold import __version__
-from enfold.cli import chat, convert, export, feedback, hub, loop, predict, push, serve, shortcuts
+from enfold.cli import bench, chat, convert, export, feedback, hub, loop, predict, push, serve, shortcuts
 from enfold.errors import EnfoldError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ serve.register(app)
 feedback.register(app)
 convert.register(app)
 export.register(app)
+bench.register(app)
 chat.register(app)
 hub.register(app)
 push.register(app)
