@@ -17,6 +17,8 @@ SHOWN = {
     "text": "what a command prints, or what a file looks like",
     "toml": "lines of enfold.toml; what settings.md lists is compared with the code",
     "json": "what the service answers",
+    "nginx": "the file in front of a hub; the hub's tests start a real nginx with it",
+    "ini": "a unit for systemd, which tests cannot start",
 }
 NOT_RUN = {
     "pip": "installs a package",
