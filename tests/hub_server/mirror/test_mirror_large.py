@@ -223,6 +223,16 @@ def test_one_mirror_does_not_lend_what_another_repository_keeps(
     assert got != data and not is_kept(mirror, name, data)
 
 
+def test_a_page_says_that_a_file_comes_when_it_is_read(source: Hub, mirror: Hub, data: bytes) -> None:
+    name = with_large(source, data)
+    assert "mirrored" in mirror.ask("GET", f"/{name}").text
+    shown = mirror.ask("GET", f"/{name}/blob/main/model.bin").text
+    assert "The file is fetched from the upstream hub when it is first read." in shown
+    assert not is_kept(mirror, name, data)
+    assert mirror.ask("GET", f"/{name}/view/main/model.bin").content == data
+    assert is_kept(mirror, name, data)
+
+
 def test_a_mirror_is_exported_once_it_is_kept_whole(source: Hub, mirror: Hub, data: bytes, tmp_path: Path) -> None:
     name = with_large(source, data)
     mirror.api().model_info(name)
