@@ -146,7 +146,7 @@ def test_many_who_ask_at_once_make_one_fetch(source: Hub, mirror: Hub, wire: Bet
     assert wire.count("POST", "/git-upload-pack") == 1
 
 
-def test_a_new_name_upstream_leads_on(source: Hub, mirror: Hub) -> None:
+def test_a_new_name_upstream_leads_on(source: Hub, mirror: Hub, tmp_path: Path) -> None:
     old = fresh(source)
     new = f"{old}-renamed"
     source.api("google").move_repo(old, new)
@@ -154,6 +154,8 @@ def test_a_new_name_upstream_leads_on(source: Hub, mirror: Hub) -> None:
     assert mirror.ask("GET", f"/{old}/resolve/main/README.md").headers["location"] == (
         f"{mirror.url}/{new}/resolve/main/README.md"
     )
+    file = hf_hub_download(old, "README.md", endpoint=mirror.url, token=False, cache_dir=tmp_path)
+    assert Path(file).read_bytes() == CARD
 
 
 # Following -------------------------------------------------------------------------------------------------------
@@ -212,6 +214,11 @@ def test_nobody_writes_to_it_here(source: Hub, mirror: Hub, tmp_path: Path) -> N
             mirror.api(who).upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=name)
         with pytest.raises(HfHubHTTPError, match="follows another hub"):
             mirror.api(who).create_tag(name, tag="mine")
+        with pytest.raises(HfHubHTTPError, match="follows another hub"):
+            mirror.api(who).create_pull_request(name, title="mine")
+        for path in ("x.txt", "x.bin"):
+            with pytest.raises((HfHubHTTPError, ConnectionError), match="follows another hub|403 Forbidden"):
+                mirror.api(who).upload_file(path_or_fileobj=b"x", path_in_repo=path, repo_id=name, create_pr=True)
     address = mirror.url.replace("://", f"://any:{mirror.tokens['root']}@") + f"/{name}"
     plain = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
     subprocess.run(["git", "clone", "-q", address, str(tmp_path / "c")], check=True, env=plain)

@@ -15,13 +15,18 @@ from pathlib import Path
 import httpx2
 import pytest
 from between import Asked, Between, Reply
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub_on_loopback import Hub, hub_on_loopback
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 from large_files import batch, plain, sha256_of
 
-from enfold.hub.records import links
+from enfold.errors import InputError
+from enfold.hub.exchange.exporting import export_repositories
+from enfold.hub.records import HubRoot, Records, links
 from enfold.hub.records.repositories import find_repository
+from enfold.hub.server.settings import HubSettings
+from enfold.hub.server.state import HubState
 
 
 def with_large(source: Hub, data: bytes, path: str = "model.bin") -> str:
@@ -216,6 +221,32 @@ def test_one_mirror_does_not_lend_what_another_repository_keeps(
     except httpx2.HTTPError:
         got = b""
     assert got != data and not is_kept(mirror, name, data)
+
+
+def test_a_page_says_that_a_file_comes_when_it_is_read(source: Hub, mirror: Hub, data: bytes) -> None:
+    name = with_large(source, data)
+    assert "mirrored" in mirror.ask("GET", f"/{name}").text
+    shown = mirror.ask("GET", f"/{name}/blob/main/model.bin").text
+    assert "The file is fetched from the upstream hub when it is first read." in shown
+    assert not is_kept(mirror, name, data)
+    assert mirror.ask("GET", f"/{name}/view/main/model.bin").content == data
+    assert is_kept(mirror, name, data)
+
+
+def test_a_mirror_is_exported_once_it_is_kept_whole(source: Hub, mirror: Hub, data: bytes, tmp_path: Path) -> None:
+    name = with_large(source, data)
+    mirror.api().model_info(name)
+    settings = HubSettings(root=mirror.root)
+    state = HubState(HubRoot.open(mirror.root), settings, Records(mirror.root / "hub.sqlite"))
+    try:
+        with pytest.raises(InputError, match=f"1 large files of {name}, such as model.bin, are not kept in this hub"):
+            export_repositories(state, [name], tmp_path / "out", Ed25519PrivateKey.generate())
+        assert not list(tmp_path.iterdir())
+        assert mirror.ask("GET", f"/{name}/resolve/main/model.bin").content == data
+        done = export_repositories(state, [name], tmp_path / "out", Ed25519PrivateKey.generate())
+    finally:
+        state.close()
+    assert [each.sha256 for each in done.large] == [sha256_of(data)]
 
 
 def test_a_copy_of_a_mirror_has_what_is_kept(source: Hub, mirror: Hub, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,12 @@ def test_the_token_goes_upstream(source: Hub, mirror: Hub, wire: Between) -> Non
     name = public(source)
     mirror.ask("GET", f"/{name}/resolve/main/model.bin", "alice")
     sent = [each for each in wire.asked if not each.path.startswith("/lfs/")]
-    assert {each.headers.get("authorization") for each in sent} == {f"Bearer {source.tokens['google']}"}
+    basic = b64encode(f"mirror:{source.tokens['google']}".encode()).decode()
+    by_api, by_git = (
+        {each.headers.get("authorization") for each in sent if each.path.startswith("/api/") == is_api}
+        for is_api in (True, False)
+    )
+    assert (by_api, by_git) == ({f"Bearer {source.tokens['google']}"}, {f"Basic {basic}"})
     assert mirror.tokens["alice"] not in str(wire.asked), "the caller's own token stays here"
     assert all("authorization" not in each.headers for each in wire.asked if each.path.startswith("/lfs/"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -23,7 +23,8 @@ from enfold.hub.records.repositories import find_repository
 from enfold.hub.records.schema import Repository
 from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.state import HubState
-from enfold.hub.store import plan_fetch
+from enfold.hub.store import ObjectStore, plan_fetch, trees
+from enfold.hub.store.git_objects import SUBMODULE
 
 __all__ = ["TAKEN", "export_repositories"]
 
@@ -42,7 +43,7 @@ def export_repositories(state: HubState, names: Sequence[str], out: Path, key: E
 
     Raises:
         NotKnown: there is no such repository.
-        InputError: the file is there already, or nothing was named.
+        InputError: the file is there already, nothing was named, or a mirrored repository is not kept whole.
         ServiceError: a large file is damaged or gone.
     """
     if not names:
@@ -99,6 +100,8 @@ def _exported(state: HubState, repository: Repository, packs: IO[bytes]) -> tupl
     named = {pointer.sha256 for oid in blobs if (pointer := pointer_at(store, oid)) is not None}
     with state.records.read() as session:
         large = links.linked(session, repository, named)
+    if repository.mirrored:
+        _check_all_there(store, repository, [commit for _, commit in chosen.values()], large)
     described = Exported.model_validate(
         {
             "type": repository.type,
@@ -113,6 +116,24 @@ def _exported(state: HubState, repository: Repository, packs: IO[bytes]) -> tupl
         }
     )
     return described, large
+
+
+def _check_all_there(store: ObjectStore, repository: Repository, commits: Iterable[str], large: Container[str]) -> None:
+    """Refuse a mirrored repository of which files at a branch or a tag were not fetched yet."""
+    lacking = {
+        entry.path.decode("utf-8", "replace")
+        for commit in set(commits)
+        for entry in trees.walk(store, store.commit(commit).tree, recursive=True)
+        if not entry.is_folder
+        and entry.mode != SUBMODULE
+        and (pointer := pointer_at(store, entry.oid)) is not None
+        and pointer.sha256 not in large
+    }
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} large files of {repository.full_name}, such as {min(lacking)}, are not kept in this hub, "
+            f"which mirrors another: read them first, with: hf download {repository.full_name}"
+        )
 
 
 def _copied(pieces: Iterable[bytes], out: IO[bytes]) -> Content:

@@ -12,7 +12,7 @@ from enfold.hub.pages.browsing import Opened, crumbs, open_repository, path_byte
 from enfold.hub.pages.page import Here, PageRoute
 from enfold.hub.pages.preview import kind_of, preview
 from enfold.hub.pages.tensors import tensors_in
-from enfold.hub.server.contents import Content, open_content
+from enfold.hub.server.contents import Content, content_from_upstream, open_content
 from enfold.hub.server.errors import entry_not_found
 from enfold.hub.server.safety import check_content, withheld
 from enfold.hub.server.sending import answer_with, media_type
@@ -109,9 +109,12 @@ def content(page: Here, place: str, revision: str, path: str) -> Response:
     commit = opened.commit_of(revision)
     entry = opened.entry(commit, path)
     found = None if entry.mode in (FOLDER, SUBMODULE) else _content(opened, entry)
+    if found is None and entry.mode not in (FOLDER, SUBMODULE):
+        found = content_from_upstream(page.state, opened.repository, entry.oid)
     if found is None:
         raise entry_not_found(commit, f"There is no file at {path!r} in this revision.")
-    check_content(page.state, page.principal, opened.repository, found)
+    if found.arriving is None:
+        check_content(page.state, page.principal, opened.repository, found)
     return answer_with(page.request, found, path.rpartition("/")[2], {"X-Repo-Commit": commit})
 
 
@@ -124,7 +127,8 @@ def _shown(opened: Opened, entry: PathEntry, path: str, page: int) -> dict[str, 
     """What the page shows of a file: ``tensors``, ``rows``, ``text``, ``picture`` or nothing, and why."""
     content = _content(opened, entry)
     if content is None:
-        return {"kind": "missing"}
+        is_upstream = opened.repository.mirrored and opened.page.state.mirror is not None
+        return {"kind": "upstream" if is_upstream else "missing"}
     if withheld(opened.page.state, opened.principal, opened.repository, [content.etag]):
         return {"kind": "quarantined"}
     if path.endswith(".safetensors"):
@@ -143,7 +147,7 @@ def _shown(opened: Opened, entry: PathEntry, path: str, page: int) -> dict[str, 
 
 def _may_edit(opened: Opened, revision: str, shown: dict[str, Any], item: dict[str, Any]) -> bool:
     """Whether the reader may change the file where it is shown, or ask for that."""
-    if opened.principal.is_anonymous or item["lfs"] or shown.get("lines") is None:
+    if opened.principal.is_anonymous or opened.repository.mirrored or item["lfs"] or shown.get("lines") is None:
         return False
     if not (opened.may_write or not opened.repository.discussions_disabled):
         return False

@@ -28,6 +28,7 @@ from enfold.hub.server.errors import (
     disabled_repository,
     forbidden,
     gated_repository,
+    mirrored_repository,
     repository_not_found,
     sign_in_needed,
 )
@@ -170,7 +171,7 @@ def check(principal: Principal, action: Action, repository: Repository) -> None:
     if principal.is_anonymous:
         raise sign_in_needed(f"changing {repository.full_name}")
     if repository.mirrored and action == "write":
-        raise forbidden(f"{repository.full_name} follows another hub, and is changed there alone")
+        raise mirrored_repository(repository.full_name)
     if not principal.may_write_anything:
         raise forbidden("this token may only read; make one with the right to write")
     what = {"write": "write to", "admin": "administer", "discuss": "discuss"}[action]

@@ -13,7 +13,7 @@ from enfold.hub.records.schema import Repository
 from enfold.hub.server.state import HubState
 from enfold.hub.store import LargeFile, ObjectStore, Pointer, parse_pointer
 
-__all__ = ["Content", "large_content", "open_content", "pointer_at"]
+__all__ = ["Content", "content_from_upstream", "large_content", "open_content", "pointer_at"]
 
 _POINTER_BYTES = 1024
 
@@ -68,6 +68,28 @@ def open_content(
         return None
     large = links.large_file(session, pointer.sha256)
     return None if large is None or large.size != pointer.size else large_content(state, large)
+
+
+def content_from_upstream(
+    state: HubState, repository: Repository, oid: str, *, only_head: bool = False
+) -> Content | None:
+    """The content of a large file that a mirror has not kept yet; None where the upstream hub does not give it.
+
+    Args:
+        state: the hub.
+        repository: whose blob it is; the caller may have its files.
+        oid: the blob.
+        only_head: nothing of the file itself is asked for.
+
+    Raises:
+        HubError: the upstream hub does not answer, or the file is one that this hub refuses.
+    """
+    if state.mirror is None or not repository.mirrored:
+        return None
+    pointer = pointer_at(state.objects(repository), oid)
+    if pointer is None:
+        return None
+    return state.mirror.large(repository, pointer.sha256, pointer.size, only_head=only_head)
 
 
 def _ordinary(store: ObjectStore, oid: str) -> Content:

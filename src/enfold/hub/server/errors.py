@@ -38,6 +38,7 @@ __all__ = [
     "forbidden",
     "gated_repository",
     "install_errors",
+    "mirrored_repository",
     "repository_not_found",
     "revision_not_found",
     "sign_in_needed",
@@ -145,6 +146,11 @@ def sign_in_needed(what: str = "this") -> HubError:
 def forbidden(what: str) -> HubError:
     """Something that the caller may not do to a thing they may see."""
     return HubError(403, f"Forbidden: {what}")
+
+
+def mirrored_repository(full_name: str) -> HubError:
+    """A change to what follows a repository of another hub."""
+    return forbidden(f"{full_name} follows another hub, and is changed there alone")
 
 
 def install_errors(app: FastAPI) -> None:

@@ -60,7 +60,7 @@ def opened_xet_token(state: HubState, authorization: str | None, place: str) -> 
 
 def may_contribute(principal: Principal, repository: Repository) -> bool:
     """Whether large files may be sent: by those who write, and by those who may open a pull request."""
-    if repository.discussions_disabled:
+    if repository.discussions_disabled or repository.mirrored:
         return may(principal, "write", repository)
     return may(principal, "discuss", repository)
 

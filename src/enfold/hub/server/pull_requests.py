@@ -18,7 +18,7 @@ from enfold.hub.records.permissions import may
 from enfold.hub.records.schema import Discussion, RefMove, Repository, now
 from enfold.hub.server import derived
 from enfold.hub.server.commits import REPEATED_WITHIN, Draft, Message, applied, check_links, signature_of
-from enfold.hub.server.errors import HubError, forbidden, revision_not_found
+from enfold.hub.server.errors import HubError, forbidden, mirrored_repository, revision_not_found
 from enfold.hub.server.revisions import resolve
 from enfold.hub.server.safety import hidden_between, refuse_new_files
 from enfold.hub.server.state import HubState
@@ -78,11 +78,14 @@ def open_pull_request(
         parent: the commit that the changes are made to, instead of the head of ``base``.
 
     Raises:
-        HubError: there is no such branch or parent (404), discussions are switched off (403), a file to be deleted is
+        HubError: there is no such branch or parent (404), discussions are switched off or the repository
+            is mirrored (403), a file to be deleted is
             not there (404), or a large file was never uploaded for this repository (400).
         MalformedPath, PathConflict: the paths cannot be.
     """
     check_open_to_discussion(repository)
+    if repository.mirrored:  # nobody could merge it
+        raise mirrored_repository(repository.full_name)
     message = Message(title, description)
     short = " ".join(title.split())[:_LONGEST_TITLE].strip() or "Update files"
     with state.records.read() as session:

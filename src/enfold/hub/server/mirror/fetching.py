@@ -126,7 +126,8 @@ class _Client(AbstractHttpGitClient):
             raise Unreachable(f"{self._upstream.url} leads git elsewhere")
         body = data if data is None or isinstance(data, bytes) else b"".join(data)
         path = url.removeprefix(self._upstream.url)
-        answer = self._upstream.send("GET" if body is None else "POST", path, headers, body, seconds=_SECONDS)
+        method = "GET" if body is None else "POST"
+        answer = self._upstream.send(method, path, headers, body, by_git=True, seconds=_SECONDS)
         try:
             if answer.status in (401, 403, 404):
                 raise NotGiven(f"{self._upstream.url} answers git with status {answer.status}")

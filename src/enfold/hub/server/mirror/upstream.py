@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -163,16 +164,20 @@ class Upstream:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         *,
+        by_git: bool = False,
         seconds: float = _PATIENCE,
     ) -> Answer:
         """Ask the upstream hub itself, with the token; no redirect is followed.
+
+        Hubs take the token from git, and git-lfs, as a password.
 
         Raises:
             Unreachable: there is no answer.
         """
         sent = dict(headers or {})
         if self._token is not None:
-            sent["Authorization"] = f"Bearer {self._token}"
+            password = b64encode(f"mirror:{self._token}".encode()).decode()
+            sent["Authorization"] = f"Basic {password}" if by_git else f"Bearer {self._token}"
         return self._begin(method, self.url + path, sent, body, seconds)
 
     def large_file(self, place: Place, sha256: str, size: int, *, start: int = 0) -> Answer:
@@ -184,9 +189,8 @@ class Upstream:
         """
         asked = {"operation": "download", "transfers": ["basic"], "objects": [{"oid": sha256, "size": size}]}
         headers = {"Accept": _LFS, "Content-Type": _LFS}
-        with self.send(
-            "POST", f"{place.web}.git/info/lfs/objects/batch", headers, json.dumps(asked).encode()
-        ) as answer:
+        body = json.dumps(asked).encode()
+        with self.send("POST", f"{place.web}.git/info/lfs/objects/batch", headers, body, by_git=True) as answer:
             if answer.status != 200:
                 raise self._refusal(answer)
             url, headers = self._action(self._json(answer), sha256)

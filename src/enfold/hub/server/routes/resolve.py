@@ -8,10 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from enfold.hub.records.schema import Repository
 from enfold.hub.records.xet_names import xet_hashes
 from enfold.hub.server.access import Access, WebDownload
-from enfold.hub.server.contents import Content, open_content, pointer_at
+from enfold.hub.server.contents import content_from_upstream, open_content
 from enfold.hub.server.errors import entry_not_found
 from enfold.hub.server.origins import base_url
 from enfold.hub.server.paths import escaped
@@ -68,7 +67,7 @@ def _file(request: Request, state: HubState, access: Access, revision: str, path
         content = open_content(state, session, repository, entry.oid, raw=raw)
         xet = xet_hashes(session, repository, [content.etag]) if content is not None and content.is_large else {}
     if content is None:
-        content = _from_upstream(state, repository, entry.oid, only_head=request.method == "HEAD")
+        content = content_from_upstream(state, repository, entry.oid, only_head=request.method == "HEAD")
     if content is None:
         raise entry_not_found(commit, "Entry not found: the large file was never uploaded to this repository")
     if content.arriving is None:
@@ -88,13 +87,3 @@ def _file(request: Request, state: HubState, access: Access, revision: str, path
         address = request.client.host if request.client else ""
         state.downloads.note(address if caller is None else f"account {caller}", repository.id)
     return answer
-
-
-def _from_upstream(state: HubState, repository: Repository, oid: str, *, only_head: bool) -> Content | None:
-    """A large file that a mirror has not kept yet."""
-    if state.mirror is None or not repository.mirrored:
-        return None
-    pointer = pointer_at(state.objects(repository), oid)
-    if pointer is None:
-        return None
-    return state.mirror.large(repository, pointer.sha256, pointer.size, only_head=only_head)
