@@ -209,7 +209,7 @@ def nginx(folder: Path, hub_url: str, port: int) -> Iterator[Path]:
     if program is None:
         pytest.skip("nginx is not installed")
     certificate, key = make_certificate(folder)
-    match = re.search(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    match = re.search(r"```text\n(server {.*?)```", PAGE.read_text(), re.DOTALL)
     assert match is not None
     server = match[1]
     for before, after in {

@@ -119,7 +119,7 @@ def _stored(state: HubState, bundle: Bundle, place: int) -> LargeFile:
 def _recorded(state: HubState, manifest: Manifest, uids: list[str], large: list[LargeFile]) -> list[Repository]:
     with state.records.write() as session:
         for file in large:
-            links.put_large_file(session, file)
+            links.put_arrived(session, file, state.blobs)
     facts = []
     for exported, uid in zip(manifest.repositories, uids, strict=True):
         store = state.objects(uid)

@@ -216,8 +216,7 @@ class Transfers:
             mine = session.get(Repository, repository.id)
             if mine is None:
                 raise ServiceError(f"{repository.full_name} was deleted meanwhile")
-            links.put_large_file(session, file)
-            session.flush()
+            links.put_arrived(session, file, self._state.blobs)
             links.link(session, mine, [file.sha256], by_id=None)
             for ref in refs.refs_of(session, mine):
                 scan_queue.ask(session, mine, ref.commit, None)
