@@ -125,10 +125,9 @@ def run(file: Path, work: Path, url: str, *, select: str, show: bool) -> Outcome
     results = work / f"{file.stem}.xml"
     home = work / "home" / file.stem
     home.mkdir(parents=True)
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING")) and name != "CI"
-    }
-    environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    # As little as there can be: the client looks for its own settings, for proxies and for signs of who runs it.
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HOME": str(home)}
     environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1"}
     options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "--rootdir", str(file.parent.parent), "--timeout=120"]
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={results}", f"--basetemp={home / 'tmp'}"]
@@ -167,7 +166,9 @@ class Reasons:
     def read(cls, path: Path) -> Reasons:
         """The reasons of a file."""
         pairs = tomllib.loads(path.read_text())["reasons"]
-        return cls([(re.compile(pattern), reason) for reason, patterns in pairs.items() for pattern in patterns])
+        return cls(
+            [(re.compile(pattern, re.DOTALL), reason) for reason, patterns in pairs.items() for pattern in patterns]
+        )
 
     def of(self, file: str, test: str, message: str) -> str | None:
         """The reason, by the first pattern found in ``file::test message``."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -101,6 +102,18 @@ REPOSITORY: dict[str, Any] = {
     f"POST {WEB}/discussions/new": form(title="a title", words="x"),
     f"GET {WEB}/discussions/{{number:int}}": None,
     f"POST {WEB}/discussions/{{number:int}}": form(words="x", do="comment"),
+    f"GET {WEB}/access": None,
+    f"POST {WEB}/access": form(words="x"),
+    f"GET {WEB}/settings/access": None,
+    f"POST {WEB}/settings/access": form(user="bob", do="grant"),
+    f"GET {WEB}/branches": None,
+    f"POST {WEB}/branches": form(do="branch", name="stolen", start="main"),
+    f"GET {WEB}/edit/{{revision:piece}}": None,
+    f"GET {WEB}/edit/{{revision:piece}}/{{path:pieces}}": None,
+    f"POST {WEB}/edit/{{revision:piece}}": form(path="b", content="x", title="x"),
+    f"POST {WEB}/edit/{{revision:piece}}/{{path:pieces}}": form(path="a", content="x", title="x"),
+    f"GET {WEB}/likers": None,
+    f"POST {WEB}/like": form(do="like"),
     f"GET {WEB}/upload/{{revision:piece}}/{{path:pieces}}": None,
     f"GET {WEB}/upload/{{revision:piece}}": None,
     f"POST {WEB}/upload/{{revision:piece}}/{{path:pieces}}": form(title="x"),
@@ -131,6 +144,9 @@ LISTS: dict[str, str] = {
     "GET /datasets": "/datasets?q=vault73",
     "GET /spaces": "/spaces?q=vault73",
     "GET /search": "/search?q=vault73",
+    "GET /collections": "/collections?q=vault73",
+    "GET /collections/new": "/collections/new",
+    "GET /settings/webhooks": "/settings/webhooks",
     "GET /settings": "/settings",
     "GET /settings/tokens": "/settings/tokens",
     "GET /organizations/{name:piece}": "/organizations/lab",
@@ -158,6 +174,8 @@ NOTHING_KEPT = {
     "POST /settings",
     "POST /settings/tokens",
     "POST /organizations/new",
+    "POST /settings/webhooks",
+    "POST /collections/new",
 }
 
 Case = Callable[[Secrets], None]
@@ -461,18 +479,51 @@ def ways_in(kept: Secrets) -> None:
             assert kept.browse(None, "POST", f"{path}?key={key}", sent).status_code >= 400
 
 
+@case("GET /collections/{namespace:piece}/{slug:piece}", "POST /collections/{namespace:piece}/{slug:piece}")
+def pages_of_collections(kept: Secrets) -> None:
+    unknown = f"alice/vault73-{NOBODY}"
+    for who in ("bob", None):
+        for method, fields in (
+            ("GET", None),
+            ("POST", {"do": "delete"}),
+            ("POST", {"do": "add", "type": "model", "name": "bob/open"}),
+        ):
+            answers = []
+            for slug in (kept["slug"], unknown):
+                answer = kept.browse(who, method, f"/collections/{slug}", fields)
+                text = answer.text.replace(slug, "SLUG").replace(quote(slug, safe=""), "SLUG")
+                answers.append((answer.status_code, text.replace(slug.partition("/")[2], "SLUG")))
+            assert answers[0] == answers[1]
+            assert answers[0][0] in (401, 403, 404) and (who is None or answers[0][0] == 404)
+
+
+@case("GET /settings/webhooks/{uid:piece}", "POST /settings/webhooks/{uid:piece}")
+def pages_of_webhooks(kept: Secrets) -> None:
+    for method, fields in (("GET", None), ("POST", {"do": "delete"}), ("POST", {"do": "disable"})):
+        answers = []
+        for uid in (kept["webhook"], NOBODY):
+            answer = kept.browse("bob", method, f"/settings/webhooks/{uid}", fields)
+            answers.append((answer.status_code, answer.text.replace(uid, "UID")))
+        assert answers[0] == answers[1] and answers[0][0] == 404
+        assert kept.browse(None, method, f"/settings/webhooks/{kept['webhook']}", fields).status_code in (303, 401, 403)
+    assert kept.ask("alice", "GET", f"/api/settings/webhooks/{kept['webhook']}").json()["webhook"]["disabled"] is False
+
+
 @case(
     "GET /admin",
+    "GET /admin/jobs",
+    "GET /admin/quotas",
+    "POST /admin/quotas",
     "POST /admin",
     "GET /admin/invitations",
     "POST /admin/invitations",
     "GET /admin/audit",
 )
 def pages_of_admins(kept: Secrets) -> None:
-    for path in ("/admin", "/admin/invitations", "/admin/audit"):
+    for path in ("/admin", "/admin/invitations", "/admin/audit", "/admin/jobs", "/admin/quotas"):
         assert kept.browse("bob", "GET", path).status_code in (403, 404)
         assert kept.browse(None, "GET", path).status_code == 303, "sent to sign in"
-    for path in ("/admin", "/admin/invitations"):
+    for path in ("/admin", "/admin/invitations", "/admin/quotas"):
         sent = {"user": "alice", "do": "suspend"}
         assert kept.browse("bob", "POST", path, sent).status_code in (403, 404)
         assert kept.browse(None, "POST", path, sent).status_code in (401, 403)
