@@ -143,6 +143,7 @@ class Camera:
         options.binary_location = _found("chromium")
         service = webdriver.ChromeService(_found("chromedriver"))
         self.driver = webdriver.Chrome(options, service)
+        self.driver.implicitly_wait(10)  # a page that a click leads to may not be there yet
         self.url, self.who = f"http://{NAME}", None
 
     def be(self, who: str | None) -> None:

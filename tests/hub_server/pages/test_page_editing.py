@@ -50,8 +50,23 @@ def test_line_ends_stay_as_they_were(hub: Hub, alice: Browser) -> None:
 
 
 @pytest.mark.parametrize("name", ["mixed.txt", "control.txt", "latin.txt"])
-def test_what_a_browser_would_not_send_back_as_it_is_stays(alice: Browser, name: str) -> None:
-    assert "is not text" in alice.read(f"{EDIT}/{name}", 422).text
+def test_what_a_browser_would_not_send_back_as_it_is_stays(hub: Hub, alice: Browser, name: str) -> None:
+    before = content(hub, name)
+    assert "not text; upload another" in alice.read(f"{EDIT}/{name}").text
+    refused = alice.send(f"{EDIT}/{name}", "", content="other", do="save")
+    assert refused.status_code == 422 and "Nothing was changed." in refused.text
+    assert alice.send(f"{EDIT}/{name}", "", content="other", path=f"moved/{name}", do="save").status_code == 303
+    assert content(hub, f"moved/{name}") == before and content(hub, name) == b""
+
+
+def test_a_large_file_is_renamed_and_deleted(hub: Hub, alice: Browser) -> None:
+    weights = bytes(range(256)) * 3000
+    hub.api("alice").upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=REPO)
+    assert "Rename or delete" in alice.read(f"/{REPO}/blob/main/w.bin").text
+    assert alice.send(f"{EDIT}/w.bin", "", path="weights.bin", do="save").status_code == 303
+    assert (content(hub, "weights.bin"), content(hub, "w.bin")) == (weights, b"")
+    assert alice.send(f"{EDIT}/weights.bin", "", do="delete").status_code == 303
+    assert content(hub, "weights.bin") == b""
 
 
 def test_a_file_is_made_renamed_and_deleted(hub: Hub, alice: Browser) -> None:

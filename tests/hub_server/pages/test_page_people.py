@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from browser import Browser
@@ -13,7 +12,7 @@ from hub_on_loopback import Hub
 from huggingface_hub import CommitOperationAdd
 from huggingface_hub.errors import HfHubHTTPError
 
-from enfold.hub.pages import branching, gates, liking
+from enfold.hub.pages.routes import PAGES
 from enfold.hub.records import scan_queue
 from enfold.hub.records.repositories import find_repository
 from enfold.hub.store import DEFAULT_ATTRIBUTES
@@ -134,24 +133,31 @@ def test_jobs_that_wait_are_listed(hub: Hub, admin: Browser) -> None:
     assert "paused scan, waiting: 1" in admin.read("/admin/jobs").text
 
 
-def pages_of(*modules: Any) -> list[tuple[str, str]]:
-    """Method and path of every route of these modules that names a repository."""
-    return sorted(
+PLACES = sorted(
+    {
         (method, route.path)
-        for module in modules
-        for route in module.router.routes
+        for router in PAGES
+        for route in router.routes
         if isinstance(route, APIRoute) and "{place:place}" in route.path
         for method in route.methods
-    )
+    }
+)
 
 
-@pytest.mark.parametrize(("method", "template"), pages_of(branching, gates, liking))
-def test_what_is_private_and_what_is_missing_look_alike_here_too(bob: Browser, method: str, template: str) -> None:
-    told = []
-    for name in ("hidden-too", "missin-too"):
-        path = re.sub(r"\{\w+:?\w*\}", "x", template.replace("{place:place}", f"alice/{name}"))
-        fields = {"form_key": bob.read("/settings").forms[0].fields["form_key"]}
-        answer = bob.get(path) if method == "GET" else bob.post(path, fields)
-        assert answer.status_code == 404, answer.text
-        told.append(answer.text.replace(name, "NAME"))
-    assert told[0] == told[1]
+@pytest.mark.parametrize(("method", "template"), PLACES)
+def test_what_is_private_and_what_is_missing_look_alike(
+    bob: Browser, nobody: Browser, method: str, template: str
+) -> None:
+    for browser, page in ((bob, "/settings"), (nobody, "/login")):
+        key = browser.read(page).forms[0].fields["form_key"]
+        told = []
+        for name in ("hidden-too", "missin-too"):
+            path = template.replace("{place:place}", f"alice/{name}").replace("{revision:piece}", "main")
+            path = re.sub(r"\{\w+:int\}", "1", path)
+            path = re.sub(r"\{\w+:?\w*\}", "README.md", path)
+            answer = browser.get(path) if method == "GET" else browser.post(path, {"form_key": key})
+            where = answer.headers.get("location", "")
+            told.append((answer.status_code, answer.text.replace(name, "NAME"), where.replace(name, "NAME")))
+        assert told[0] == told[1]
+        assert told[0][0] == 404 or browser is nobody
+        assert told[0][0] in (401, 404) or told[0][2].startswith("/login?next=")

@@ -1,4 +1,7 @@
-"""A file that is written, changed, renamed or deleted in a browser: one commit, or a pull request."""
+"""A file that is written, changed, renamed or deleted in a browser: one commit, or a pull request.
+
+What is not text, or too large, is renamed and deleted all the same; its content stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from enfold.hub.pages.page import REFUSALS, PageRoute, SignedInHere, told
 from enfold.hub.server.commits import Draft
 from enfold.hub.server.contents import pointer_at
 from enfold.hub.server.errors import HubError
-from enfold.hub.server.safety import check_contents
+from enfold.hub.server.safety import withheld
 from enfold.hub.store import check_path, trees
 from enfold.hub.store.attributes import Rules
 from enfold.hub.store.trees import PathEntry
@@ -44,8 +47,7 @@ def edit_page(target: _Target, path: str = "") -> Response:
     entry = _entry(target.opened, head, path)
     if path and entry is None:
         target.opened.entry(head, path)  # says that nothing is there
-    content = "" if entry is None else _text(target.opened, entry)
-    return _page(target, path, entry, path, content, None)
+    return _page(target, path, entry, path, None, None)
 
 
 @router.post("/{place:place}/edit/{revision:piece}")
@@ -84,8 +86,10 @@ def _send(
     old = "" if entry is None else _text(opened, entry)
     # A browser sends every line's end as two characters; the file keeps those that it had.
     content = content.replace("\r\n", "\n")
-    if "\r\n" in old:
+    if old is not None and "\r\n" in old:
         content = content.replace("\n", "\r\n")
+    if not deletes and new_path == path and old in (None, content):
+        raise HubError(422, "Nothing was changed.")
     with Draft(state, opened.repository) as draft:
         if entry is not None and (deletes or new_path != path):
             draft.delete(path_bytes(path))
@@ -93,13 +97,14 @@ def _send(
             raw = check_path(new_path)
             if new_path != path and trees.find_entry(store, tree, raw) is not None:
                 raise HubError(409, f"there is a file at {new_path!r} already")
-            if Rules(store, tree).is_large(raw):
+            if old is None:
+                draft.operations.append(trees.Copy(source=path_bytes(path), path=raw, tree=tree))
+            elif Rules(store, tree).is_large(raw):
                 raise HubError(422, f"{new_path!r} is kept as a large file here; upload it instead")
-            draft.put(raw, content.encode("utf-8", "replace"))
+            else:
+                draft.put(raw, content.encode("utf-8", "replace"))
         verb = "Delete" if deletes else "Create" if entry is None else "Update"
         message, ask = wanted(form, target, f"{verb} {path if deletes else new_path}")
-        if not deletes and entry is not None and new_path == path and content == old:
-            raise HubError(422, "Nothing was changed.")
         return target.send(draft, message, ask=ask, parent=head)
 
 
@@ -117,31 +122,29 @@ def _entry(opened: Opened, commit: str, path: str) -> PathEntry | None:
     return found
 
 
-def _text(opened: Opened, entry: PathEntry) -> str:
-    """The text of a file.
-
-    Raises:
-        HubError: it is a large file, too long, or no text.
-    """
+def _text(opened: Opened, entry: PathEntry) -> str | None:
+    """The text of a file; None when it is a large file, too long, kept back, or no text."""
     store = opened.store
     if store.size(entry.oid) > _LONGEST or pointer_at(store, entry.oid) is not None:
-        raise HubError(422, "The file is too large to be changed here; upload another instead.")
-    check_contents(opened.page.state, opened.principal, opened.repository, [entry.oid])
+        return None
+    if withheld(opened.page.state, opened.principal, opened.repository, [entry.oid]):
+        return None
     try:
         found = store.blob(entry.oid).decode("utf-8")
     except UnicodeDecodeError:
-        raise HubError(422, "The file is not text, so it is not changed here; upload another instead.") from None
+        return None
     plain = found.replace("\r\n", "\n")
     ends = ("\n", "\r\n") if "\r" not in plain else ()
     # What a browser would not send back as it was: control characters, and line ends of two kinds.
     if shown(found) != found or found not in [plain.replace("\n", end) for end in ends]:
-        raise HubError(422, "The file is not text, so it is not changed here; upload another instead.")
+        return None
     return found
 
 
 def _page(
-    target: Target, path: str, entry: PathEntry | None, new_path: str, content: str, fault: str | None
+    target: Target, path: str, entry: PathEntry | None, new_path: str, sent: str | None, fault: str | None
 ) -> Response:
+    kept = "" if entry is None else _text(target.opened, entry)
     return target.opened.page.render(
         "edit.html.j2",
         status=200 if fault is None else 422,
@@ -151,6 +154,6 @@ def _page(
         path=path,
         new_path=new_path,
         blob="" if entry is None else entry.oid,
-        content=content,
+        content=None if kept is None else kept if sent is None else sent,
         fault=fault,
     )

@@ -29,6 +29,7 @@ _PER_PAGE = 200
 _LONGEST_TEXT = 1_000_000
 _MOST_LINES = 20_000
 _LINK = 0o120000
+_ORDINARY = 0o10
 
 
 @router.get("/{place:place}/tree/{revision:piece}")
@@ -97,7 +98,7 @@ def file(page: Here, place: str, revision: str, path: str, rows: int = 1) -> Res
         is_submodule=entry.mode == SUBMODULE,
         is_link=entry.mode == _LINK,
         shown=shown,
-        may_edit=_may_edit(opened, revision, shown, item),
+        may_edit=entry.mode >> 12 == _ORDINARY and _may_edit(opened, revision),
         rows=max(rows, 1),
     )
 
@@ -145,9 +146,9 @@ def _shown(opened: Opened, entry: PathEntry, path: str, page: int) -> dict[str, 
     return {"kind": "text", **_text(content)}
 
 
-def _may_edit(opened: Opened, revision: str, shown: dict[str, Any], item: dict[str, Any]) -> bool:
-    """Whether the reader may change the file where it is shown, or ask for that."""
-    if opened.principal.is_anonymous or opened.repository.mirrored or item["lfs"] or shown.get("lines") is None:
+def _may_edit(opened: Opened, revision: str) -> bool:
+    """Whether the reader may change files at a revision, or ask for that."""
+    if opened.principal.is_anonymous or opened.repository.mirrored:
         return False
     if not (opened.may_write or not opened.repository.discussions_disabled):
         return False
