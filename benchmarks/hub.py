@@ -20,11 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from hub_downloads import downloads
-from hub_machine import RESULTS, Report, versions
+from hub_machine import GB, RESULTS, Report, versions
 from hub_scale import files, search, start, tree
 from hub_uploads import again, memory, uploads
-
-GB = 10**9
 
 
 def main() -> None:

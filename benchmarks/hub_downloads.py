@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hub_machine import (
+    GB,
     MIB,
     Hub,
     Report,
@@ -20,6 +21,7 @@ from hub_machine import (
     peer,
     process,
     program_at,
+    request,
     wait_for_port,
     warm,
     write_random,
@@ -65,12 +67,12 @@ def downloads(report: Report, work: Path, size: int, runs: int) -> None:
             report.note("nginx is not installed (Debian package nginx-light): its rows are left out")
         else:
             places["nginx"] = f"{nginx}/model.bin"
-        _by_curl(report, places, size, runs)
+        _by_curl(report, hub, places, size, runs)
         if nginx is not None:
             _by_client(report, hub, work, file, size, runs)
 
 
-def _by_curl(report: Report, places: dict[str, str], size: int, runs: int) -> None:
+def _by_curl(report: Report, hub: Hub, places: dict[str, str], size: int, runs: int) -> None:
     ways: dict[str, Callable[[str], float]] = {
         "whole file": lambda url: size / _curl(url),
         "64 MiB ranges": lambda url: size / _curl_ranges(url, size),
@@ -78,14 +80,20 @@ def _by_curl(report: Report, places: dict[str, str], size: int, runs: int) -> No
     }
     for way, speed in ways.items():
         rates: dict[str, list[float]] = {name: [] for name in places}
+        used: dict[str, list[float]] = {name: [] for name in places if name.startswith("hub")}
         for number in range(runs + 1):
             for name, url in places.items():
+                before = hub.processor_seconds()
                 rate = speed(url) / 1e6
                 if number:
                     rates[name].append(rate)
+                if number and name in used:
+                    sent = size * (_CLIENTS if way.endswith("clients") else 1)
+                    used[name].append((hub.processor_seconds() - before) * GB / sent)
         medians = {name: report.row(f"{way}, {name}", values, "MB/s") for name, values in rates.items()}
-        for name in places:
-            if name.startswith("hub") and "nginx" in medians:
+        for name, taken in used.items():
+            report.row(f"{way}, {name}: its processor seconds for a GB", taken, "s")
+            if "nginx" in medians:
                 report.share(f"{way}, {name} / nginx", medians[name], medians["nginx"], 0.6)
 
 
@@ -122,7 +130,7 @@ def _by_client(report: Report, hub: Hub, work: Path, file: Path, size: int, runs
     with file.open("rb") as data:
         while piece := data.read(MIB):
             digest.update(piece)
-    commit = json.loads(_asked(hub, "/api/models/ada/lfs"))["sha"]
+    commit = json.loads(request(f"{hub.url}/api/models/ada/lfs", hub.token))["sha"]
     heads = {
         "X-Repo-Commit": commit,
         "X-Linked-Size": str(size),
@@ -151,12 +159,6 @@ def _by_client(report: Report, hub: Hub, work: Path, file: Path, size: int, runs
                     rates[name].append(size / answer["seconds"] / 1e6)
     medians = {name: report.row(f"hf_hub_download, {name}", values, "MB/s") for name, values in rates.items()}
     report.share("hf_hub_download, hub / nginx", medians["hub"], medians["nginx"], 0.9)
-
-
-def _asked(hub: Hub, path: str) -> bytes:
-    from hub_machine import request
-
-    return request(hub.url + path, hub.token)
 
 
 @contextmanager

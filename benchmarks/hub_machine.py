@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "hub.jsonl"
 PACKAGES = ("granian", "starlette", "fastapi", "sqlalchemy", "huggingface-hub", "hf-xet")
 MIB = 1 << 20
+GB = 10**9
 
 # ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -206,6 +207,11 @@ class Hub:
 
     def __exit__(self, *error: Any) -> None:
         self._context.__exit__(*error)
+
+    def processor_seconds(self) -> float:
+        """What the server has used so far; a busy machine changes it little."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @contextmanager
     def memory(self) -> Iterator[list[float]]:

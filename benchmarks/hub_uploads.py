@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_machine import MIB, Hub, Report, client, free_port, peer, warm, write_random
+from hub_machine import GB, MIB, Hub, Report, client, free_port, peer, warm, write_random
 
 _UPLOAD = """
 if arguments[2] == "make":
@@ -29,6 +29,7 @@ def uploads(report: Report, work: Path, size: int, runs: int) -> None:
     for way in _WAYS:
         rates[f"client to the hub, {way}"] = []
         rates[f"client to a server that discards, {way}"] = []
+    used: dict[str, list[float]] = {way: [] for way in _WAYS}
     port = free_port()
     with Hub(work / "root") as hub, peer("discard", "--port", str(port)):
         nowhere = f"http://127.0.0.1:{port}"
@@ -40,13 +41,17 @@ def uploads(report: Report, work: Path, size: int, runs: int) -> None:
                 repository = f"ada/{way}-{number}"
                 for name, url, make in (("the hub", hub.url, "make"), ("a server that discards", nowhere, "no")):
                     home = work / f"home-{number}-{way}-{make}"
+                    before = hub.processor_seconds()
                     answer = client(url, hub.token, home, _UPLOAD, repository, str(file), make, **setting)
                     rates[f"client to {name}, {way}"].append(size / answer["seconds"] / 1e6)
+                    if url == hub.url:
+                        used[way].append((hub.processor_seconds() - before) * GB / size)
                     shutil.rmtree(home, ignore_errors=True)
                 write_random(file, size)  # what the hub has by one way would not be sent by the other
                 warm(file)
     medians = {name: report.row(name, values, "MB/s") for name, values in rates.items()}
     for way in _WAYS:
+        report.row(f"processor seconds of the hub for a GB, {way}", used[way], "s")
         ours = medians[f"client to the hub, {way}"]
         baseline = medians["one process: sha256, then write + fsync"]
         report.share(f"hub / sha256 and write, {way}", ours, baseline, 0.4)
@@ -75,7 +80,7 @@ def memory(report: Report, work: Path, size: int) -> None:
     file = work / "model.bin"
     free = shutil.disk_usage(work).free
     if free < 2.3 * size:
-        report.note(f"{size / 1e9:.0f} GB need {2.3 * size / 1e9:.0f} GB of disk, {free / 1e9:.0f} are free: left out")
+        report.note(f"{size / GB:.0f} GB need {2.3 * size / GB:.0f} GB of disk, {free / GB:.0f} are free: left out")
         return
     for way, setting in _WAYS.items():
         write_random(file, size)
@@ -84,7 +89,7 @@ def memory(report: Report, work: Path, size: int) -> None:
             with hub.memory() as peak:
                 home = work / f"home-{way}"
                 answer = client(hub.url, hub.token, home, _UPLOAD, "ada/big", str(file), "make", **setting)
-        report.bound(f"peak memory while {size / 1e9:.3g} GB arrive, {way}", peak, "MB", 300)
+        report.bound(f"peak memory while {size / GB:.3g} GB arrive, {way}", peak, "MB", 300)
         report.row(f"their rate, {way}", [size / answer["seconds"] / 1e6], "MB/s")
         shutil.rmtree(work / f"root-{way}")
         shutil.rmtree(home, ignore_errors=True)
@@ -98,7 +103,7 @@ def again(report: Report, work: Path, size: int) -> None:
         home = work / "home"
         before = sent()
         client(url, hub.token, home, _UPLOAD, "ada/again", str(file), "make")
-        report.row(f"first upload of {size / 1e9:.3g} GB", [100 * (sent() - before) / size], "% sent")
+        report.row(f"first upload of {size / GB:.3g} GB", [100 * (sent() - before) / size], "% sent")
         _change(file, size)
         before = sent()
         client(url, hub.token, home, _UPLOAD, "ada/again", str(file), "make")

@@ -39,8 +39,9 @@ SORTS = {
 }
 """What a listing may be sorted by, as requests spell it."""
 
-_PROBED = 1000
-"""What finds more than this is not collected: the rows are looked at one by one, in the order that is asked for."""
+_FEW, _MANY = 1000, 4000
+"""What finds more than this is not collected: the rows are looked at one by one, in the order that is asked for. The
+larger a page, the more rows are looked at until it is full, and the more is worth collecting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ def page_of(session: Session, principal: Principal, listing: Listing) -> Page:
         known = sorted(SORTS)
         raise SettingsError(f"cannot sort by {listing.sort!r}; by: {', '.join(known)}{near(listing.sort, known)}")
     key = SORTS[listing.sort]
-    conditions = _conditions(session, listing)
+    conditions, few = _conditions(session, listing)
     if listing.cursor is not None:
         after = sa.tuple_(key, Repository.id)
         last = sa.tuple_(*_read_cursor(listing.cursor, key))
@@ -93,21 +94,30 @@ def page_of(session: Session, principal: Principal, listing: Listing) -> Page:
     found = chosen(Repository.private == sa.false())
     private = readable_private(principal)
     if private is not None:
+        if not (few or principal.is_admin):
+            # Few among many that are private: the order of the listing would lead past all those of others.
+            theirs = sa.select(Repository.id).where(Repository.type == listing.type, private)
+            private, _ = _either(session, theirs, private, _MANY)
         found += chosen(Repository.private == sa.true(), private)
         found.sort(key=lambda each: (getattr(each, key.key), each.id), reverse=listing.descending)
     page = found[: listing.limit]
     return Page(page, _cursor(page[-1], key) if len(found) > listing.limit and page else None)
 
 
-def _conditions(session: Session, listing: Listing) -> list[sa.ColumnElement[bool]]:
+def _conditions(session: Session, listing: Listing) -> tuple[list[sa.ColumnElement[bool]], bool]:
+    """What a listing asks for, and whether one of these conditions leaves few repositories by itself."""
     conditions: list[sa.ColumnElement[bool]] = []
+    probed = _FEW if listing.limit < _FEW else _MANY
+    few = False
     if listing.author:
         owner = sa.select(Account.id).where(Account.folded == fold(listing.author)).scalar_subquery()
         conditions.append(Repository.account_id == owner)
     for tag in [*listing.tags, *filter(None, [listing.pipeline_tag])]:
         tagged = sa.select(RepositoryTag.repository_id).where(RepositoryTag.tag == tag)
         has_it = tagged.where(RepositoryTag.repository_id == Repository.id).exists()
-        conditions.append(_either(session, tagged, has_it))
+        condition, little = _either(session, tagged, has_it, probed)
+        conditions.append(condition)
+        few = few or little
     if listing.pipeline_tag:
         conditions.append(Repository.pipeline_tag == listing.pipeline_tag)
     if listing.gated is not None:
@@ -120,14 +130,20 @@ def _conditions(session: Session, listing: Listing) -> list[sa.ColumnElement[boo
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     for group in search.split(search.words_of(listing.search)):
         found = search.found_by_index(group, listing.type, is_sqlite=is_sqlite)
-        conditions.append(_either(session, found, search.found_in_row(group)))
-    return conditions
+        condition, little = _either(session, found, search.found_in_row(group), probed)
+        conditions.append(condition)
+        few = few or little
+    return conditions, few
 
 
-def _either(session: Session, by_index: sa.Select[Any], in_row: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Of two forms of one condition the one that is cheap: what an index found if that is little, else row by row."""
-    found = session.scalars(by_index.limit(_PROBED)).all()
-    return Repository.id.in_(found) if len(found) < _PROBED else in_row
+def _either(
+    session: Session, by_index: sa.Select[Any], in_row: sa.ColumnElement[bool], probed: int
+) -> tuple[sa.ColumnElement[bool], bool]:
+    """Of two forms of one condition the cheap one: what an index found, if that is little (True), else row by row."""
+    found = session.scalars(by_index.limit(probed)).all()
+    if not found:
+        return sa.false(), True  # an empty list of numbers would be held against every row
+    return (Repository.id.in_(found), True) if len(found) < probed else (in_row, False)
 
 
 def _cursor(last: Repository, key: Any) -> str:
