@@ -1,12 +1,16 @@
 """New tokens a second, beside `transformers` and CTranslate2: decoders and encoder-decoders, greedy and with beams.
 
-    python benchmarks/generation.py [--models gpt2 smollm2 marian t5] [--systems …] [--runs 3]
+    python benchmarks/generation.py [--models gpt2 smollm2 marian t5 gguf] [--systems …] [--runs 3]
 
 The published shapes with random weights, the same for all systems; no stop token, so that all write as many tokens.
 Each system is a process of its own that reads the model once and then measures every case, after one run that does not
 count; systems take turns, round by round. New tokens are counted over all rows; with beams, those of the best only.
+Ratios are to `transformers` in float32, and to llama.cpp where it is the rival.
 
 CTranslate2 (``pip install ctranslate2``; left out where it is missing) reads the folder through its own converter.
+
+``gguf`` is the published SmolLM2-135M in a GGUF file of 4-bit weights, which llama.cpp (``pip install
+llama-cpp-python``; left out where it is missing) and Enfold both read: decoding alone, the prompt's time taken off.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ CASES: dict[str, list[dict[str, int]]] = {
     "smollm2": [{"rows": 1, "read": 32, "write": 64, "beams": 1}, {"rows": 8, "read": 32, "write": 64, "beams": 1}],
     "marian": [{"rows": 32, "read": 25, "write": 25, "beams": 1}, {"rows": 32, "read": 25, "write": 25, "beams": 4}],
     "t5": [{"rows": 8, "read": 256, "write": 48, "beams": 1}, {"rows": 8, "read": 256, "write": 48, "beams": 4}],
+    "gguf": [{"rows": 1, "read": 32, "write": 64, "beams": 1}],
 }
 SYSTEMS = (
     "transformers",
@@ -41,7 +46,10 @@ SYSTEMS = (
     "enfold int4",
     "ctranslate2 float32",
     "ctranslate2 int8",
+    "llama.cpp",
 )
+PACKAGES = {"ctranslate2": "ctranslate2", "llama.cpp": "llama-cpp-python"}
+GGUF = "smollm2"
 
 
 # ---- the models -----------------------------------------------------------------------------------------------------
@@ -129,6 +137,8 @@ def torch_writer(system: str, name: str, folder: str) -> Callable[[dict[str, int
     def write(case: dict[str, int]) -> int:
         ids = inputs_of(name, case)
         wanted = {"max_new_tokens": case["write"], "num_beams": case["beams"], "do_sample": False}
+        if name == "gguf":
+            wanted["min_new_tokens"] = case["write"]  # this model has tokens that end a text
         with torch.inference_mode():
             out = model.generate(ids, attention_mask=torch.ones_like(ids), **wanted)
         return out.shape[0] * (out.shape[1] - (1 if pair else case["read"]))
@@ -156,6 +166,36 @@ def foreign_writer(system: str, name: str, folder: str) -> Callable[[dict[str, i
         return sum(len(one.sequences_ids[0]) for one in model.generate_batch(rows, **length, **common))
 
     return write
+
+
+def llama_writer(folder: str) -> Callable[[dict[str, int]], int]:
+    """llama.cpp through its Python package: the most likely token again and again."""
+    import llama_cpp
+    import numpy as np
+
+    threads = torch.get_num_threads()
+    model = llama_cpp.Llama(folder, n_threads=threads, n_threads_batch=threads, n_ctx=512, verbose=False)
+    words = model.n_vocab()
+
+    def write(case: dict[str, int]) -> int:
+        model.reset()
+        model.eval(inputs_of("gguf", case)[0].tolist())
+        for number in range(case["write"]):
+            scores = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(model.ctx, -1), (words,))
+            token = int(scores.argmax())
+            if number < case["write"] - 1:  # nothing is read after the last
+                model.eval([token])
+        return case["write"]
+
+    return write
+
+
+def gguf_file() -> str:
+    """The file of ``smollm2``, which is read by both."""
+    from enfold.hub import locate
+
+    path = locate(GGUF).path
+    return str(path if path.is_file() else next(path.glob("*.gguf")))
 
 
 def convert(name: str, folder: str) -> None:
@@ -201,16 +241,31 @@ def convert(name: str, folder: str) -> None:
 
 def one(system: str, name: str, folder: str) -> list[float]:
     """New tokens a second of each case, after a run that does not count."""
-    write = (foreign_writer if system.startswith("ctranslate2") else torch_writer)(system, name, folder)
+    if system == "llama.cpp":
+        write = llama_writer(folder)
+    else:
+        write = (foreign_writer if system.startswith("ctranslate2") else torch_writer)(system, name, folder)
+
+    def timed(case: dict[str, int]) -> tuple[int, float]:
+        began = time.perf_counter()
+        count = write(case)
+        return count, time.perf_counter() - began
+
     speeds = []
     for case in CASES[name]:
         write({**case, "write": 4})
-        began = time.perf_counter()
-        count = write(case)
-        seconds = time.perf_counter() - began
+        before = timed({**case, "write": 1})[1] if name == "gguf" else 0.0
+        count, seconds = timed(case)
         assert count == case["rows"] * case["write"], f"{system} wrote {count} tokens"
-        speeds.append(count / seconds)
+        speeds.append((count - case["rows"]) / (seconds - before) if before else count / seconds)
     return speeds
+
+
+def systems_for(name: str, chosen: list[str]) -> list[str]:
+    """Those that run a model: llama.cpp and ours read the GGUF file, all others the folder."""
+    if name == "gguf":
+        return [one for one in chosen if one.startswith(("enfold", "llama.cpp"))]
+    return [one for one in chosen if one != "llama.cpp"]
 
 
 def installed(package: str) -> str | None:
@@ -230,20 +285,25 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(one(*arguments.one)))
         return
-    foreign = installed("ctranslate2")
-    systems = [one for one in arguments.systems if foreign or not one.startswith("ctranslate2")]
+    found = {system: installed(package) for system, package in PACKAGES.items()}
+    missing = tuple(system for system, number in found.items() if number is None)
+    there = [one for one in arguments.systems if not one.startswith(missing)]
+    versions = {"torch": version("torch"), "transformers": version("transformers")}
+    versions |= {system: number for system, number in found.items() if number}
     print(
-        f"Python {platform.python_version()}, torch {version('torch')}, transformers {version('transformers')}", end=""
+        f"Python {platform.python_version()}, {', '.join(f'{one} {number}' for one, number in versions.items())}",
+        end="",
     )
-    print(
-        f", ctranslate2 {foreign}" if foreign else "", f"; {os.cpu_count()} cores, {torch.get_num_threads()} threads\n"
-    )
-    print("| model | rows | read + written | beams | system | new tokens/s (spread) | of transformers |")
+    print(f"; {os.cpu_count()} cores, {torch.get_num_threads()} threads\n")
+    print("| model | rows | read + written | beams | system | new tokens/s (spread) | ratio |")
     print("|---|---|---|---|---|---|---|")
     for name in arguments.models:
+        systems = systems_for(name, there)
         measured: dict[str, list[list[float]]] = {system: [] for system in systems}
-        with tempfile.TemporaryDirectory() as folder:
-            make(name).save_pretrained(folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = gguf_file() if name == "gguf" else scratch
+            if name != "gguf":
+                make(name).save_pretrained(folder)
             if any(system.startswith("ctranslate2") for system in systems):
                 convert(name, folder)
             for number in range(arguments.runs):
@@ -253,14 +313,16 @@ def main() -> None:
                     if child.returncode:
                         sys.exit(f"{system}, {name}:\n{child.stderr}")
                     measured[system].append(json.loads(child.stdout.splitlines()[-1]))
+        rival = "llama.cpp" if name == "gguf" else "transformers"
         for number, case in enumerate(CASES[name]):
-            base = statistics.median(run[number] for run in measured["transformers"])
+            base = statistics.median(run[number] for run in measured[rival]) if rival in measured else None
             for system in systems:
                 speeds = [run[number] for run in measured[system]]
                 median = statistics.median(speeds)
+                ratio = f"{median / base:.2f}x" if base else "-"
                 print(
                     f"| {name} | {case['rows']} | {case['read']} + {case['write']} | {case['beams']} | {system} | "
-                    f"{median:,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f}) | {median / base:.2f}x |",
+                    f"{median:,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f}) | {ratio} |",
                     flush=True,
                 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -114,12 +115,15 @@ def _calibrated(format: str, task: str, folder: str, target: Path) -> str:
         model = kind.from_pretrained(folder)
         beside = Path(folder) / "calibration.json"
         texts = json.loads(beside.read_text()) if beside.is_file() else invented_texts(100, seed=11)
-        quantise(model, format, texts=texts).save_pretrained(target)
-        enfold.AutoTokenizer.from_pretrained(folder).save_pretrained(target)
+        unfinished = target.with_name(target.name + ".part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        quantise(model, format, texts=texts).save_pretrained(unfinished)
+        enfold.AutoTokenizer.from_pretrained(folder).save_pretrained(unfinished)
         for name in ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json"):
             if (Path(folder) / name).is_file():
-                (target / name).parent.mkdir(exist_ok=True)
-                (target / name).write_bytes((Path(folder) / name).read_bytes())
+                (unfinished / name).parent.mkdir(exist_ok=True)
+                (unfinished / name).write_bytes((Path(folder) / name).read_bytes())
+        unfinished.rename(target)
     return str(target)
 
 
@@ -279,6 +283,7 @@ def _ctranslate2(kind: str, task: str, folder: str, work: Path, threads: int) ->
         _save_stack(folder, stack)
         converter = ctranslate2.converters.TransformersConverter(str(stack))
         converter.convert(str(target), quantization=kind, force=True)
+        shutil.rmtree(stack)
     encoder = ctranslate2.Encoder(str(target), device="cpu", compute_type=kind, inter_threads=1, intra_threads=threads)
     head = None
     if task == "classify":
