@@ -128,8 +128,18 @@ def run(file: Path, work: Path, url: str, *, select: str, show: bool) -> Outcome
     # As little as there can be: the client looks for its own settings, for proxies and for signs of who runs it.
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HOME": str(home)}
-    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1"}
-    options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "--rootdir", str(file.parent.parent), "--timeout=120"]
+    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1", "NO_COLOR": "1"}
+    options = [
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+        "--rootdir",
+        str(file.parent.parent),
+        "--timeout=120",
+    ]
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={results}", f"--basetemp={home / 'tmp'}"]
     finished = subprocess.run(
         [*command, *(["-k", select] if select else []), str(file)],
