@@ -128,7 +128,7 @@ def run(file: Path, work: Path, url: str, *, select: str, show: bool) -> Outcome
     # As little as there can be: the client looks for its own settings, for proxies and for signs of who runs it.
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HOME": str(home)}
-    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1", "NO_COLOR": "1"}
+    environment |= {"DISABLE_SYMLINKS_IN_WINDOWS_TESTS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
     options = [
         "-q",
         "--tb=short",
