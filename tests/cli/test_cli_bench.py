@@ -13,6 +13,7 @@ from torch import nn
 import enfold
 from enfold.benchmarking import Limits, invented_texts, measure_limits
 from enfold.benchmarking.parts import KINDS, kind_of, parts_of
+from enfold.benchmarking.runs import is_gguf
 from enfold.benchmarking.work import linear_operations
 from enfold.text import train_tokenizer
 
@@ -116,6 +117,13 @@ def test_what_cannot_be_measured_is_one_line(
     assert message in outcome.err
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1
+
+
+def test_a_gguf_file_holds_a_model_that_writes(tmp_path: Path) -> None:
+    (tmp_path / "own.gguf").touch()
+    assert is_gguf(tmp_path)
+    assert is_gguf(tmp_path / "own.gguf")
+    assert not is_gguf(tmp_path / "none")
 
 
 def test_operations_are_known_by_their_names() -> None:

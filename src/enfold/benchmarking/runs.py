@@ -141,7 +141,9 @@ def plan_for(model: str, task: str | None = None, formats: Sequence[str] = ()) -
         classes = list(config.architectures or ())
         heads = {name: [head for head in TASKS[name].heads if head] for name in known}
         found = (name for name, own in heads.items() if any(head in one for head in own for one in classes))
-        task = next(found, "text-generation" if any("LMHead" in one for one in classes) else "feature-extraction")
+        # A GGUF file names no class; what it holds writes.
+        writer = any("LMHead" in one for one in classes) or is_gguf(find_model(model, None).path)
+        task = next(found, "text-generation" if writer else "feature-extraction")
     writes = task in WRITING
     every = [*FLOATING, "int8", *(["int4"] if writes else [])]
     for name in formats:
@@ -255,6 +257,11 @@ def _all_of_it(plan: Plan, format: str, texts: list[str], runs: int, new_tokens:
         parts=parts,
         versions={"python": sys.version.split()[0], "torch": version("torch"), "enfold": __version__},
     )
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a model is kept in a GGUF file."""
+    return path.suffix == ".gguf" or (path.is_dir() and any(path.glob("*.gguf")))
 
 
 def _written(run: Any, texts: list[str], new_tokens: int) -> tuple[int, int]:
