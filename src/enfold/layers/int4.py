@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.errors import InputError
+from enfold.layers.mapped import let_go
 
 __all__ = ["GROUP", "Int4Linear", "has_int4_product", "quantise_to_int4", "together"]
 
@@ -164,7 +165,10 @@ def _joint(maps: Sequence[Int4Linear], device: torch.device) -> _Joint:
             [own.weight_middle for own in maps],
         )
     )
-    return _Joint(tuple(maps), _prepare(q, scale, middle), outputs, bias)
+    prepared = _prepare(q, scale, middle)
+    for own in maps:
+        let_go(own.weight)
+    return _Joint(tuple(maps), prepared, outputs, bias)
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enfold.errors import InputError
+from enfold.layers.mapped import let_go
 
 __all__ = [
     "Int8Linear",
@@ -57,12 +58,18 @@ class Int8Product:
         prepare: (outputs, inputs) int8 weights and (outputs,) float scales to whatever ``multiply`` takes.
         multiply: (tokens, inputs) bytes around 128 and prepared weights to (tokens, outputs) floats, scaled by the
             weights' scales.
+        copies: whether prepared weights are a second copy, after which the first is hardly read.
     """
 
     def __init__(
-        self, name: str, prepare: Callable[[Tensor, Tensor], Any], multiply: Callable[[Tensor, Any], Tensor]
+        self,
+        name: str,
+        prepare: Callable[[Tensor, Tensor], Any],
+        multiply: Callable[[Tensor, Any], Tensor],
+        *,
+        copies: bool = False,
     ) -> None:
-        self.name, self.prepare, self.multiply = name, prepare, multiply
+        self.name, self.prepare, self.multiply, self.copies = name, prepare, multiply, copies
 
 
 def _onednn_prepare(weight: Tensor, scale: Tensor) -> Any:
@@ -97,7 +104,7 @@ def _float_multiply(quantised: Tensor, prepared: Any) -> Tensor:
 
 
 PRODUCTS = (
-    Int8Product("onednn", _onednn_prepare, _onednn_multiply),
+    Int8Product("onednn", _onednn_prepare, _onednn_multiply, copies=True),
     Int8Product("int_mm", _int_mm_prepare, _int_mm_multiply),
     Int8Product("float", _float_prepare, _float_multiply),
 )
@@ -310,7 +317,11 @@ def _prepare(maps: tuple[Int8Linear, ...], product: Int8Product) -> Prepared:
         step, zero = first.fixed
         moved = weight.sum(1, dtype=torch.float32) * scale * (step * (_MIDDLE - zero))
         moved = moved if bias is None else moved + bias
-    return Prepared(maps, product.prepare(weight, scale), bias, moved)
+    ready = Prepared(maps, product.prepare(weight, scale), bias, moved)
+    if product.copies:
+        for own in maps:
+            let_go(own.weight)
+    return ready
 
 
 def _alike(first: Tensor | None, second: Tensor | None) -> bool:

@@ -19,6 +19,7 @@ from enfold.errors import CheckpointError, InputError
 from enfold.layers.int4 import GROUP, Int4Linear
 from enfold.layers.int8 import Int8Linear
 from enfold.layers.linear import FORMATS, QuantisedLinear, TransposedLinear, quantise_linear
+from enfold.layers.mapped import let_go
 from enfold.models.weights import INDEX, WEIGHTS
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def put_in_format(model: Model, format: str, calibration: Sequence[Sequence[int]
             _replace(model, name, quantise_linear(module, _format_at(model, name, format), **own))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+        let_go(module.weight)
     return model.float().eval()
 
 
