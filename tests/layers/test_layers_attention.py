@@ -263,6 +263,16 @@ def test_without_gradients_a_row_comes_out_bit_for_bit_as_alone(dtype, seeing):
             assert torch.equal(attention(*own, replace(layout_of(torch.tensor([length])), **seeing)), found)
 
 
+@pytest.mark.parametrize(
+    ("q_lengths", "kv_lengths"), [([16, 48], [5, 33]), ([3, 9], [16, 32]), ([16, 16], [32, 32]), ([1, 60], [60, 1])]
+)
+def test_without_gradients_either_side_may_need_padding(q_lengths, kv_lengths):
+    layout = cross(q_lengths, kv_lengths)
+    q, k, v = tensors(sum(q_lengths), sum(kv_lengths))
+    with torch.no_grad():
+        torch.testing.assert_close(attention(q, k, v, layout), plainly(q, k, v, layout))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a CUDA device: the variable-length kernel runs there only"

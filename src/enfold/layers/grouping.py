@@ -207,7 +207,7 @@ def _side(
         starts.append(starts[-1] + length)
     shapes = tuple((len(group), max(padded[row] for row in group)) for group in groups)
     in_place = [len(group) == 1 and padded[group[0]] == lengths[group[0]] for group in groups]
-    if not gather:
+    if not gather or all(in_place):
         return Side(shapes, tuple(starts[group[0]] for group in groups))
     # Entries of results, over all groups, and of the index, over those that are gathered.
     inverse = torch.empty(starts[-1] * heads, dtype=torch.long)
