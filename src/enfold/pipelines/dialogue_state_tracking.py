@@ -93,7 +93,7 @@ class DialogueStatePipeline:
         threshold: float = 0.0,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         given = [Slot(name, question) for name, question in slots.items()] if isinstance(slots, Mapping) else slots
         self.slots = check_slots(given)

@@ -59,7 +59,7 @@ class EmbeddingPipeline(Pipeline[Encoded, Answer]):
         pooling: Pooling | None = None,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
         mend: Callable[[str], str] | None = None,
     ) -> None:
         self.pooling = _pooling_beside(tokenizer) if pooling is None else pooling

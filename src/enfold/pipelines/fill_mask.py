@@ -81,7 +81,7 @@ class FillMaskPipeline(Pipeline[EncodedMasks, MaskPrediction]):
         top_k: int = 5,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         super().__init__(model, tokenizer, max_length=max_length, stride=stride, max_tokens=max_tokens)
         if tokenizer.mask_token is None:

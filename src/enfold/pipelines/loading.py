@@ -37,7 +37,7 @@ def pipeline(
     format: str | None = None,
     max_length: int | None = None,
     stride: int | None = None,
-    max_tokens: int = 4096,
+    max_tokens: int | None = None,
     runtime: str | None = None,
     **settings: Any,
 ) -> Any:
@@ -55,7 +55,7 @@ def pipeline(
         format: weight format of a model that is loaded here: ``"int8"``, or ``"int4"`` for one that writes.
         max_length: tokens in a window, as the pipeline takes it.
         stride: tokens by which windows overlap.
-        max_tokens: tokens in a batch.
+        max_tokens: tokens in a batch; by default what is quickest for the kind of task.
         runtime: what runs the model: ``"torch"``, or, for a folder that ``enfold export`` wrote, ``"onnx"`` or
             ``"openvino"``, which never import torch. By default what the folder is made for.
         settings: what the pipeline of the task takes besides, such as ``aggregation_strategy`` or ``top_k``. Spellings
@@ -95,7 +95,8 @@ def pipeline(
         kind = spec.pipeline_for(model)
     sizes = {"max_length": max_length, "stride": stride}
     settings |= {name: size for name, size in sizes.items() if size is not None}
-    settings["max_tokens"] = max_tokens
+    if max_tokens is not None:
+        settings["max_tokens"] = max_tokens
     _check_settings(kind, settings)
     return kind(model, _load_tokenizer(tokenizer, revision=revision), **settings)
 

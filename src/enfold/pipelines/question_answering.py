@@ -90,7 +90,7 @@ class QuestionAnsweringPipeline(Pipeline[EncodedQuestion, AnswerPrediction]):
         max_answer_tokens: int = 30,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         super().__init__(model, tokenizer, max_length=max_length, stride=stride, max_tokens=max_tokens)
         for name, number in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):

@@ -77,7 +77,7 @@ class ResponseSelectionPipeline(Pipeline[EncodedReplies, ReplyPrediction]):
         label: str | None = None,
         separator: str = " ",
         max_length: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         chooses = "ForMultipleChoice" in heads_of(model) or (
             isinstance(model, ChoiceRuntime) and not isinstance(model, SequenceRuntime)

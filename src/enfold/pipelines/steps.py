@@ -43,7 +43,7 @@ class Pipeline(Generic[Encoded, Answer]):
         tokenizer: the tokenizer the model was trained with.
         max_length: tokens in a window, special tokens included; by default as many as the model reads.
         stride: tokens by which windows overlap; by default 64, or half a window where that is less.
-        max_tokens: tokens in a batch.
+        max_tokens: tokens in a batch. What so many need between two products still fits the processor's caches.
 
     Raises:
         InputError: the sizes contradict each other or the model, or the model's head is of another kind.
@@ -61,7 +61,7 @@ class Pipeline(Generic[Encoded, Answer]):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         self._runtime = runtime_for(model, self.runtime_protocol, tokenizer, task=self.task, heads=self.heads)
         self.tokenizer = tokenizer

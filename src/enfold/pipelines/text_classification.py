@@ -61,7 +61,7 @@ class TextPipeline(Pipeline[EncodedText, Answer]):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
         mend: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(model, tokenizer, max_length=max_length, stride=stride, max_tokens=max_tokens)

@@ -82,7 +82,7 @@ class ZeroShotClassificationPipeline(Pipeline[EncodedLabels, ZeroShotPrediction]
         entailment: str | None = None,
         max_length: int | None = None,
         stride: int | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int = 1024,
     ) -> None:
         super().__init__(model, tokenizer, max_length=max_length, stride=stride, max_tokens=max_tokens)
         self._entailment, self._contradiction = _inference_labels(self._runtime.labels, entailment)
