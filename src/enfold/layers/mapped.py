@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ def let_go(tensor: Tensor) -> None:
     advise = _madvise()
     if advise is None or not _is_mapped(tensor.data_ptr()):
         return
-    page = 1 << 12
+    page = mmap.PAGESIZE
     first = -(-tensor.data_ptr() // page) * page
     length = (tensor.data_ptr() + size - first) // page * page
     if length > 0:

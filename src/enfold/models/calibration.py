@@ -25,7 +25,7 @@ _BUDGET = 0.01
 _BUDGET_OF_STATES = 0.0025
 """The same of a model without answers: vectors of texts then turn by some hundredths."""
 _WORTH = 2.0
-"""How many times as much as with a scale for each token a fixed range may cost: it saves half the time."""
+"""How many times as much as with a scale for each token a fixed range may cost: it is up to a third quicker."""
 _JUDGING = 4  # every fourth text
 _LOOKED_AT = 64  # tokens of each text by which maps are judged
 _TEXTS = 8  # as many, of a model that gives one answer for a text; one that has answers for every token needs one text

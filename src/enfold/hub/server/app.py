@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from enfold import __version__
 from enfold.hub.server.deliveries import Deliveries
 from enfold.hub.server.errors import ErrorAnswer, install_errors
-from enfold.hub.server.housekeeping import Housekeeping
+from enfold.hub.server.housekeeping import tidy
 from enfold.hub.server.limits import RateLayer
 from enfold.hub.server.mirror.warning_layer import WarningLayer
 from enfold.hub.server.origins import ForwardedLayer
 from enfold.hub.server.paths import PathLayer
 from enfold.hub.server.request_ids import RequestIdLayer
+from enfold.hub.server.rounds import Rounds
 from enfold.hub.server.routes import first_pieces, routers
 from enfold.hub.server.state import HubState
 from enfold.web.metrics import RequestMetrics
@@ -28,7 +30,8 @@ def create_app(state: HubState) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeping = Housekeeping(state, every=state.settings.housekeeping_seconds)
+        every = state.settings.housekeeping_seconds
+        housekeeping = Rounds("housekeeping", partial(tidy, state), every=every, at_once=True)
         housekeeping.start()
         deliveries = Deliveries(state)
         deliveries.start()

@@ -7,7 +7,6 @@ Two that do the same work at once do no harm: the result is kept by the content.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from enfold.hub.records.schema import Repository
 from enfold.hub.scans import results
 from enfold.hub.scans.scanning import SAFE, Item, Verdict, scan
 from enfold.hub.server.contents import large_content, pointer_at
+from enfold.hub.server.rounds import Rounds
 from enfold.hub.store import GitError, ObjectStore
 from enfold.hub.store.git_objects import SUBMODULE
 from enfold.hub.store.trees import diff
@@ -43,19 +43,8 @@ class Scans:
 
     def __init__(self, state: HubState, *, every: float = 1.0) -> None:
         self._state = state
-        self._every = every
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scans", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the files that are being looked at; the rest waits for the next start."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._rounds = Rounds("scans", self._look_at_what_waits, every=every)
+        self.start, self.stop = self._rounds.start, self._rounds.stop
 
     def finish(self, repository: Repository) -> None:
         """Look now at everything of a repository that waits."""
@@ -115,18 +104,13 @@ class Scans:
                 results.keep(session, new)
         return {file: known.get(key) or new.get(key) or SAFE for file, key in keys.items()}
 
-    def _run(self) -> None:
-        while not self._stopped.wait(self._every):
-            try:
-                with self._state.records.read() as session:
-                    waiting = scan_queue.waiting(session)
-                for each in waiting:
-                    if self._stopped.is_set():
-                        return
-                    self._look(each)
-            except Exception:
-                _log.exception("looking at new files failed; it is tried again")
-                self._stopped.wait(5)
+    def _look_at_what_waits(self) -> None:
+        with self._state.records.read() as session:
+            waiting = scan_queue.waiting(session)
+        for each in waiting:
+            if self._rounds.stopping:  # the rest waits for the next start
+                return
+            self._look(each)
 
     def _look(self, job: scan_queue.Waiting) -> None:
         with self._state.records.read() as session:
